@@ -1,0 +1,58 @@
+"""What travels through the agent: rows that samplers take, and the moments they are taken at.
+
+Before it on the pipe: nothing. After it: everything. Invariant: a row has one value per column of its measurement, in that order, without ts and host.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from watchdesk_proto.catalogue import Measurement
+
+Value: TypeAlias = str | int | float | None
+Row: TypeAlias = tuple[Value, ...]
+TimedRow: TypeAlias = tuple[int, Row]  # ts in microseconds since 1970 UTC, then the row
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """When a sampler is asked: the slot that its rows belong to, and the real moment, to measure rates with."""
+
+    slot_us: int
+    monotonic_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Rows of one measurement on their way to the spool."""
+
+    measurement: Measurement
+    rows: Sequence[TimedRow]
+
+
+class Sampler(Protocol):
+    """Takes one measurement at each of its slots."""
+
+    @property
+    def name(self) -> str:
+        """What configuration and self-measurements call it."""
+        ...
+
+    @property
+    def measurement(self) -> Measurement:
+        """What its rows are."""
+        ...
+
+    @property
+    def interval_s(self) -> float:
+        """Its default cadence."""
+        ...
+
+    @property
+    def may_block(self) -> bool:
+        """Whether reading can hang (a dead mount): it then gets its own thread and a time box."""
+        ...
+
+    def sample(self, at: Instant) -> Sequence[Row]:
+        """Take the rows of one slot; none when there is nothing to tell yet, as before a first rate. **Errors**: OSError counts as a failure."""
+        ...
