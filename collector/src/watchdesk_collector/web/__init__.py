@@ -1,0 +1,1 @@
+"""Pages, JSON and event streams over HTTP: what people and other programs read of the collector."""
