@@ -166,8 +166,6 @@ class _Reader:
         origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
         if origin in (types.UnionType, typing.Union):
             return self._typed(raw, next(a for a in arguments if a is not type(None)), form, at=at)
-        if form is not Form.PLAIN:
-            return self._measured(raw, form, at=at)
         if dataclasses.is_dataclass(wanted):
             return self.table(raw, wanted, at=at)
         if origin in (list, tuple):
@@ -178,7 +176,7 @@ class _Reader:
             if not isinstance(raw, dict):
                 return self._wrong(at, f"must be a table; write it as [{_dotted(at)}]")
             return {name: self._typed(item, arguments[1], form, at=(*at, name)) for name, item in raw.items()}
-        return self._scalar(raw, wanted, at=at)
+        return self._scalar(raw, wanted, at=at) if form is Form.PLAIN else self._measured(raw, form, at=at)
 
     def _measured(self, raw: Any, form: Form, *, at: _Key) -> Any:
         if not isinstance(raw, str):
