@@ -88,6 +88,7 @@ class Host:
     agent_version: str
     clock_offset_s: float  # collector minus agent, as of its last Hello
     connected: bool
+    removed_at: datetime | None = None  # since when it isn't watched any more
 
 
 def host_id_of(agent_id: str) -> int:

@@ -1,0 +1,213 @@
+"""Group commit: all agents' batches of a quarter second in one DuckDB transaction, and acks after COMMIT has returned.
+
+Before it: `stream`, which submits decoded batches. After it: `history`, on the one writer thread. Invariant: a receipt says `stored` only for what a
+COMMIT holds; what fails is not acked, so the agent still has it.
+Both queues are bounded by bytes: `submit` waits when they are full, the stream is then not read, and the agent spools.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from watchdesk_collector.clock import Clock
+from watchdesk_collector.history import History, HistoryFailed, HistoryFull
+from watchdesk_collector.metrics import Metrics
+from watchdesk_collector.model import Arrival, Hole, Lane
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Verdict(StrEnum):
+    """What became of one submitted entry."""
+
+    DURABLE = "durable"
+    CONFLICT = "conflict"  # another batch is already stored under this key: two agents share an identity
+    UNAVAILABLE = "unavailable"  # not stored, try again later
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The committer's answer to one entry."""
+
+    entry: Arrival | Hole
+    verdict: Verdict
+    reason: str = ""
+
+
+class Recipient(Protocol):
+    """Who is told what became of its entries; called on the event loop."""
+
+    def receive(self, receipts: Sequence[Receipt]) -> None: ...
+
+
+class OnWriter(Protocol):
+    """Runs a function on the history's one writer thread."""
+
+    def __call__(self, function: Callable[..., T], *args: object) -> Awaitable[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    entry: Arrival | Hole
+    recipient: Recipient
+
+    @property
+    def bytes(self) -> int:
+        return self.entry.bytes if isinstance(self.entry, Arrival) else 64
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.entry.tables) if isinstance(self.entry, Arrival) else 1
+
+
+class Committer:
+    """Gathers entries and commits them in groups, live before backfill."""
+
+    def __init__(
+        self,
+        *,
+        history: History,
+        on_writer: OnWriter,
+        on_durable: Callable[[Sequence[Arrival | Hole]], None],
+        clock: Clock,
+        metrics: Metrics,
+        interval_s: float,
+        max_rows: int,
+        max_queued_bytes: int,
+    ) -> None:
+        self._history = history
+        self._on_writer = on_writer
+        self._on_durable = on_durable
+        self._clock = clock
+        self._metrics = metrics
+        self._interval_s = interval_s
+        self._max_rows = max_rows
+        self._max_queued_bytes = max_queued_bytes
+        self._live: deque[_Queued] = deque()
+        self._backfill: deque[_Queued] = deque()
+        self._queued_bytes = 0
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def submit(self, entry: Arrival | Hole, recipient: Recipient) -> None:
+        """Queue an entry; waits while the queues are full."""
+        await self._room.wait()
+        queued = _Queued(entry, recipient)
+        backfill = isinstance(entry, Arrival) and entry.lane is Lane.BACKFILL
+        (self._backfill if backfill else self._live).append(queued)
+        self._queued_bytes += queued.bytes
+        self._work.set()
+        self._note_room()
+
+    async def run(self) -> None:
+        """Commit group after group until cancelled; a group under way when cancelled is finished first."""
+        while True:
+            await self._work.wait()
+            await asyncio.sleep(self._interval_s)
+            group = self._take()
+            await asyncio.shield(asyncio.ensure_future(self._commit(group)))
+
+    async def drain(self) -> None:
+        """Commit what is queued; for an orderly stop."""
+        while self._live or self._backfill:
+            await self._commit(self._take())
+
+    def _take(self) -> list[_Queued]:
+        group = list(self._live)
+        self._live.clear()
+        rows = 0
+        while self._backfill and rows < self._max_rows:
+            group.append(self._backfill.popleft())
+            rows += group[-1].rows
+        self._queued_bytes -= sum(queued.bytes for queued in group)
+        if not self._backfill:
+            self._work.clear()
+        self._note_room()
+        return group
+
+    def _note_room(self) -> None:
+        self._metrics.queue_batches.set(len(self._live) + len(self._backfill))
+        if self._queued_bytes < self._max_queued_bytes:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    async def _commit(self, group: Sequence[_Queued]) -> None:
+        started_s = self._clock.monotonic_s()
+        verdicts = await self._on_writer(commit_group, self._history, [queued.entry for queued in group])
+        self._metrics.commit_seconds.observe(self._clock.monotonic_s() - started_s)
+        self._on_durable([receipt.entry for receipt in verdicts if receipt.verdict is Verdict.DURABLE])
+        receipts_by_recipient: dict[Recipient, list[Receipt]] = {}
+        for queued, receipt in zip(group, verdicts, strict=True):
+            receipts_by_recipient.setdefault(queued.recipient, []).append(receipt)
+        for recipient, receipts in receipts_by_recipient.items():
+            recipient.receive(receipts)
+
+
+def commit_group(history: History, entries: Sequence[Arrival | Hole]) -> list[Receipt]:
+    """Store what isn't stored yet, in one transaction; one receipt per entry, in order. Runs on the writer thread."""
+    sorted_out = _sort_out(history, entries)
+    before, within = sorted_out.before, sorted_out.within
+    try:
+        history.commit(sorted_out.arrivals, sorted_out.holes)
+    except HistoryFull as error:
+        log.error("history takes nothing: %s", error)
+        return [before.get(id(e)) or Receipt(e, Verdict.UNAVAILABLE, str(error)) for e in entries]
+    except HistoryFailed as error:
+        log.error("history failed and is reopened, agents will send again: %s", error)
+        history.reopen()
+        return [Receipt(e, Verdict.UNAVAILABLE, "the collector reopened its history") for e in entries]
+    return [before.get(id(e)) or within.get(id(e)) or Receipt(e, Verdict.DURABLE) for e in entries]
+
+
+@dataclass(frozen=True, slots=True)
+class _SortedOut:
+    """A group, split into what must be stored and what need not: stored before, or there twice within the group. Receipts by id of the entry."""
+
+    arrivals: list[Arrival]
+    holes: list[Hole]
+    before: dict[int, Receipt]
+    within: dict[int, Receipt]
+
+
+def _sort_out(history: History, entries: Sequence[Arrival | Hole]) -> _SortedOut:
+    result = _SortedOut([], [], {}, {})
+    hashes: dict[tuple[int, int, int], int] = {}
+    for entry in entries:
+        if isinstance(entry, Hole):
+            result.holes.extend(_unfilled(history, entry))
+            continue
+        key = (entry.host_id, entry.epoch, entry.seq)
+        if key in hashes:
+            result.within[id(entry)] = _duplicate(entry, hashes[key])
+        elif _is_durable(history, entry):
+            result.before[id(entry)] = _duplicate(entry, history.content_hash(*key))
+        else:
+            hashes[key] = entry.content_hash
+            result.arrivals.append(entry)
+    return result
+
+
+def _is_durable(history: History, entry: Arrival) -> bool:
+    ranges = history.durable(entry.host_id).get(entry.epoch)
+    return ranges is not None and entry.seq in ranges
+
+
+def _unfilled(history: History, hole: Hole) -> list[Hole]:
+    """A hole declared again (its ack was lost) is already filled."""
+    ranges = history.durable(hole.host_id).get(hole.epoch)
+    return [] if ranges is not None and ranges.covers(hole.first, hole.last) else [hole]
+
+
+def _duplicate(entry: Arrival, stored_hash: int | None) -> Receipt:
+    """The same content again is acked again; other content under the same key is a cloned identity, never swallowed."""
+    if stored_hash is None or stored_hash == entry.content_hash:
+        return Receipt(entry, Verdict.DURABLE)
+    reason = "another batch with this number is already stored: two agents use one identity; remove the state directory of the copy"
+    return Receipt(entry, Verdict.CONFLICT, reason)

@@ -1,0 +1,62 @@
+"""Which agent has which open stream. Invariant: at most one stream per agent; the newest wins, and a copy of a running agent is told apart from a restart.
+
+A restarted agent comes with a new epoch and never returns to an older one. So an epoch that comes back while a newer one has the stream means that
+two programs run under one identity: the older is refused, for as long as the newer is there, and both are told.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+
+import grpc
+
+from watchdesk_collector.ingest.session import Ending, Session
+
+REMEMBERED_EPOCHS = 64
+
+
+class ClonedIdentity(Exception):
+    """Two running agents use one identity; the message says which hosts and what to do."""
+
+
+class Roster:
+    """Open sessions by host; lives on the event loop alone."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[int, Session] = {}
+        self._superseded: dict[int, deque[int]] = {}
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def check(self, host_id: int, agent_id: str, epoch: int) -> None:
+        """**Errors**: ClonedIdentity when this epoch was already superseded by the one that is connected."""
+        current = self._sessions.get(host_id)
+        if current is not None and epoch != current.epoch and epoch in self._superseded.get(host_id, ()):
+            raise ClonedIdentity(
+                f"agent id {agent_id} is used by two running agents, one of them on host {current.host.name!r}; "
+                "stop the copy, remove its state directory and start it again: it then gets an identity of its own"
+            )
+
+    def enter(self, session: Session) -> None:
+        """Take the agent's stream over from an earlier session, which ends."""
+        host_id = session.host.host_id
+        current = self._sessions.get(host_id)
+        if current is not None:
+            if current.epoch != session.epoch:
+                self._superseded.setdefault(host_id, deque(maxlen=REMEMBERED_EPOCHS)).append(current.epoch)
+            current.end(Ending(grpc.StatusCode.ABORTED, "a new stream of this agent has taken over"))
+        self._sessions[host_id] = session
+
+    def leave(self, session: Session) -> bool:
+        """Take a session off; False when another has already taken its place."""
+        if self._sessions.get(session.host.host_id) is not session:
+            return False
+        del self._sessions[session.host.host_id]
+        return True
+
+    def end_host(self, host_id: int, ending: Ending) -> None:
+        if session := self._sessions.get(host_id):
+            session.end(ending)

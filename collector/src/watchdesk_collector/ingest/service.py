@@ -1,0 +1,233 @@
+"""The conversation with one agent: token, Hello, Welcome, then batches in and answers out.
+
+Before it: the agent's uplink. After it: `committer`. Invariant: nothing that an agent sends ends more than its own stream, and nothing but a refusal of
+the agent itself (token, name, clone) ends even that; a bad batch is rejected with a reason, counted, and the stream goes on.
+"""
+
+import asyncio
+import hmac
+import logging
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import NoReturn, TypeAlias
+
+import grpc
+import grpc.aio
+
+from watchdesk_collector.clock import Clock, to_us
+from watchdesk_collector.history import History
+from watchdesk_collector.ingest.committer import Committer, OnWriter
+from watchdesk_collector.ingest.config import IngestConfig
+from watchdesk_collector.ingest.decode import BatchLimits, DecodeError, Garbage, decode_batch, decode_declaration
+from watchdesk_collector.ingest.roster import ClonedIdentity, Roster
+from watchdesk_collector.ingest.session import Ending, Session
+from watchdesk_collector.metrics import Metrics
+from watchdesk_collector.model import Hole, Host, Outcome
+from watchdesk_collector.ops.hosts import HostDirectory, Introduction, NameTaken
+from watchdesk_proto.v1 import ingest_pb2 as pb
+
+HELLO_TIMEOUT_S = 10
+HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+
+Request: TypeAlias = "pb.StreamRequest | Garbage"
+Context: TypeAlias = "grpc.aio.ServicerContext[Request, pb.StreamResponse]"
+log = logging.getLogger(__name__)
+
+
+class IngestService:
+    """The servicer behind `IngestService.Stream`; one for all streams."""
+
+    def __init__(
+        self,
+        *,
+        config: IngestConfig,
+        token: str,
+        history: History,
+        on_writer: OnWriter,
+        committer: Committer,
+        roster: Roster,
+        hosts: HostDirectory,
+        clock: Clock,
+        metrics: Metrics,
+        on_refusal: Callable[[str, str], None],
+    ) -> None:
+        self._config = config
+        self._token = token
+        self._history = history
+        self._on_writer = on_writer
+        self._committer = committer
+        self._roster = roster
+        self._hosts = hosts
+        self._clock = clock
+        self._metrics = metrics
+        self._on_refusal = on_refusal  # (kind, sentence): told once per kind and peer by who is given it
+        self._known_schemas = {measurement.schema_id for measurement in history.catalogue()}
+
+    async def stream(self, requests: AsyncIterator[Request], context: Context) -> None:
+        """One stream, from the first message to the last."""
+        await self._authenticate(context)
+        session = await self._greet(requests, context)
+        reader = asyncio.ensure_future(self._read(requests, session))
+        try:
+            while (answer := await session.answers.get()) is not None:
+                await context.write(answer)
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+            self._leave(session)
+        if session.ending is not None:
+            await context.abort(session.ending.code, session.ending.because)
+
+    async def _authenticate(self, context: Context) -> None:
+        presented = dict(context.invocation_metadata() or ()).get("authorization", "")
+        if not hmac.compare_digest(str(presented).encode(), f"Bearer {self._token}".encode()):
+            sentence = "the token is not this collector's; put the contents of its agent.token into the agent's collector.token_file"
+            await self._refuse(context, "token", grpc.StatusCode.UNAUTHENTICATED, sentence)
+
+    async def _greet(self, requests: AsyncIterator[Request], context: Context) -> Session:
+        """Hello → Welcome; the session is entered before Welcome leaves, so that no answer is missed."""
+        hello = await self._hello(requests, context)
+        host = await self._introduce(hello, context)
+        session = Session(host=host, epoch=hello.epoch, epochs=hello.spooled_epochs)
+        durable = await self._on_writer(_copy_ranges, self._history, host.host_id)
+        limits = pb.Limits(
+            max_batch_bytes=self._config.max_batch_bytes,
+            max_in_flight=self._config.max_in_flight,
+            max_future_seconds=round(self._config.max_future),
+        )
+        self._roster.enter(session)
+        self._metrics.streams.set(len(self._roster))
+        log.info("host %s connected, agent %s from %s", host.name, host.agent_version, context.peer())
+        await context.write(session.welcome(durable=durable, limits=limits, clock_us=to_us(self._clock.now())))
+        session.tell_checkpointed(self._history.checkpointed(host.host_id))
+        return session
+
+    async def _hello(self, requests: AsyncIterator[Request], context: Context) -> pb.Hello:
+        try:
+            async with asyncio.timeout(HELLO_TIMEOUT_S):
+                first = await anext(requests)
+        except (TimeoutError, StopAsyncIteration):
+            first = Garbage(0)
+        hello = None if isinstance(first, Garbage) else first.hello
+        if hello is None or not _is_uuid(hello.agent_id) or hello.epoch == 0:
+            await self._refuse(context, "hello", grpc.StatusCode.INVALID_ARGUMENT, "a stream begins with a Hello that holds an agent id and an epoch")
+        if not HOST_NAME.fullmatch(hello.host):
+            sentence = f"{hello.host!r} is no host name: letters, digits, '.', '-' and '_', at most 253; set `host` in agent.toml"
+            await self._refuse(context, "name", grpc.StatusCode.INVALID_ARGUMENT, sentence)
+        return hello
+
+    async def _introduce(self, hello: pb.Hello, context: Context) -> Host:
+        now = self._clock.now()
+        who = Introduction(
+            agent_id=hello.agent_id,
+            name=hello.host,
+            boot_id=hello.boot_id,
+            agent_version=hello.agent_version,
+            clock_offset_s=(to_us(now) - hello.clock_us) / 1e6,
+        )
+        try:
+            host = await asyncio.to_thread(self._hosts.introduce, who, now)
+            self._roster.check(host.host_id, hello.agent_id, hello.epoch)
+        except NameTaken as error:
+            await self._refuse(context, "name", grpc.StatusCode.ALREADY_EXISTS, str(error))
+        except ClonedIdentity as error:
+            await self._refuse(context, "clone", grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        return host
+
+    async def _refuse(self, context: Context, kind: str, code: grpc.StatusCode, sentence: str) -> NoReturn:
+        self._metrics.refusals.labels(kind).inc()
+        self._on_refusal(kind, f"agent at {context.peer()} is refused: {sentence}")
+        await context.abort(code, sentence)
+
+    async def _read(self, requests: AsyncIterator[Request], session: Session) -> None:
+        try:
+            async for request in requests:
+                await self._take(request, session)
+        finally:
+            session.answers.put_nowait(None)
+
+    async def _take(self, request: Request, session: Session) -> None:
+        if isinstance(request, Garbage):
+            return self._count_garbage(session, f"a message of {request.size} bytes is not of this protocol")
+        match request.WhichOneof("message"):
+            case "batch":
+                await self._take_batch(request.batch, session)
+            case "declaration":
+                await self._take_declaration(request.declaration, session)
+            case "dropped":
+                await self._take_dropped(request.dropped, session)
+            case "clock_query":
+                reply = pb.ClockReply(agent_us=request.clock_query.agent_us, collector_us=to_us(self._clock.now()))
+                session.answers.put_nowait(pb.StreamResponse(clock_reply=reply))
+            case other:
+                self._count_garbage(session, f"a message of kind {other!r} has no place here")
+        return None
+
+    async def _take_batch(self, batch: pb.Batch, session: Session) -> None:
+        if batch.seq == 0 or batch.epoch not in session.epochs:
+            return self._count_garbage(session, f"a batch is numbered {batch.epoch:x}/{batch.seq}, which its Hello didn't announce")
+        now_us = to_us(self._clock.now())
+        limits = BatchLimits(max_bytes=self._config.max_batch_bytes, latest_us=now_us + round(self._config.max_future * 1e6))
+        try:
+            arrival = decode_batch(batch, host_id=session.host.host_id, received_at_us=now_us, schemas=session.schemas, limits=limits)
+        except DecodeError as error:
+            self._metrics.rejects.labels(error.kind).inc()
+            log.warning("batch %x/%d of host %s is rejected: %s", batch.epoch, batch.seq, session.host.name, error)
+            hole = _hole(session, batch.epoch, batch.seq, batch.seq, Outcome.REJECTED, str(error), now_us)
+            return await self._committer.submit(hole, session)
+        return await self._committer.submit(arrival, session)
+
+    async def _take_declaration(self, declaration: pb.Declaration, session: Session) -> None:
+        try:
+            measurement = decode_declaration(declaration)
+        except DecodeError as error:
+            session.schemas[declaration.schema_id] = str(error)
+            return self._count_garbage(session, str(error))
+        refusal = None
+        if measurement.schema_id not in self._known_schemas:
+            refusal = await self._on_writer(self._history.declare, measurement)
+        if refusal is None:
+            self._known_schemas.add(measurement.schema_id)
+            session.schemas[measurement.schema_id] = measurement
+        else:
+            session.schemas[measurement.schema_id] = refusal
+            self._metrics.refusals.labels("schema").inc()
+            log.warning("measurement %s of host %s is refused: %s", measurement.name, session.host.name, refusal)
+        return None
+
+    async def _take_dropped(self, dropped: pb.Dropped, session: Session) -> None:
+        first, last = dropped.seqs.first, dropped.seqs.last
+        if not 0 < first <= last or dropped.epoch not in session.epochs:
+            return self._count_garbage(session, "a Dropped names no seqs of this agent")
+        hole = _hole(session, dropped.epoch, first, last, Outcome.DROPPED, dropped.reason[:200], to_us(self._clock.now()))
+        return await self._committer.submit(hole, session)
+
+    def _count_garbage(self, session: Session, what: str) -> None:
+        self._metrics.rejects.labels("garbage").inc()
+        log.warning("host %s sent garbage, which is ignored: %s", session.host.name, what)
+
+    def _leave(self, session: Session) -> None:
+        if self._roster.leave(session):
+            self._hosts.disconnected(session.host.host_id)
+        self._metrics.streams.set(len(self._roster))
+        log.info("host %s disconnected%s", session.host.name, f": {session.ending.because}" if session.ending else "")
+
+
+def _hole(session: Session, epoch: int, first: int, last: int, outcome: Outcome, reason: str, at_us: int) -> Hole:
+    return Hole(host_id=session.host.host_id, epoch=epoch, first=first, last=last, outcome=outcome, reason=reason, received_at_us=at_us)
+
+
+def _copy_ranges(history: History, host_id: int) -> "dict[int, RangeSet]":
+    """On the writer thread, where nobody changes them meanwhile."""
+    return {epoch: ranges.copy() for epoch, ranges in history.durable(host_id).items()}
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+__all__ = ["Ending", "IngestService"]

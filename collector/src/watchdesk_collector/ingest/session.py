@@ -1,0 +1,93 @@
+"""One agent's open stream: what it declared, what it is owed, and the messages that go back to it.
+
+Before it: `service`, which reads the stream. After it: `committer`, which hands back receipts. Invariant: an Ack or Reject leaves only for a receipt,
+that is, after COMMIT. Answers wait in a queue of their own, so that a slow reader never holds up the commit; the queue is bounded because an agent
+has at most `max_in_flight` batches under way and each costs one answer.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import grpc
+
+from watchdesk_collector.history import RangeSet
+from watchdesk_collector.ingest.committer import Receipt, Verdict
+from watchdesk_collector.model import Arrival, Hole, Host, Outcome
+from watchdesk_proto.catalogue import Measurement
+from watchdesk_proto.v1 import ingest_pb2 as pb
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a stream ends; the agent gets both."""
+
+    code: grpc.StatusCode
+    because: str
+
+
+class Session:
+    """State of one stream; lives on the event loop alone."""
+
+    def __init__(self, *, host: Host, epoch: int, epochs: Iterable[int]) -> None:
+        self.host = host
+        self.epoch = epoch
+        self.epochs = frozenset({epoch, *epochs})
+        self.schemas: dict[int, Measurement | str] = {}  # a text says why the declaration was refused
+        self.answers: asyncio.Queue[pb.StreamResponse | None] = asyncio.Queue()
+        self.ending: Ending | None = None
+        self._told_checkpointed: dict[int, list[tuple[int, int]]] = {}
+
+    def receive(self, receipts: Sequence[Receipt]) -> None:
+        """Turn the committer's receipts into answers: one Ack for all that is durable, a Reject each for what never will be."""
+        acked: dict[int, RangeSet] = {}
+        for receipt in receipts:
+            if receipt.verdict is Verdict.UNAVAILABLE:
+                return self.end(Ending(grpc.StatusCode.RESOURCE_EXHAUSTED, receipt.reason))
+            if (reject := _reject_of(receipt)) is not None:
+                self.answers.put_nowait(pb.StreamResponse(reject=reject))
+            else:
+                _add(acked, receipt.entry)
+        if acked:
+            self.answers.put_nowait(pb.StreamResponse(ack=pb.Ack(acked=_to_wire(acked))))
+        return None
+
+    def tell_checkpointed(self, ranges_by_epoch: Mapping[int, RangeSet]) -> None:
+        """Say what is checkpointed by now, if that is news to this agent."""
+        news = {
+            epoch: ranges for epoch, ranges in ranges_by_epoch.items() if epoch in self.epochs and self._told_checkpointed.get(epoch) != list(ranges)
+        }
+        if not news:
+            return
+        self._told_checkpointed.update({epoch: list(ranges) for epoch, ranges in news.items()})
+        self.answers.put_nowait(pb.StreamResponse(checkpointed=pb.Checkpointed(checkpointed=_to_wire(news))))
+
+    def welcome(self, *, durable: Mapping[int, RangeSet], limits: pb.Limits, clock_us: int) -> pb.StreamResponse:
+        ours = {epoch: ranges for epoch, ranges in durable.items() if epoch in self.epochs}
+        return pb.StreamResponse(welcome=pb.Welcome(clock_us=clock_us, durable=_to_wire(ours), limits=limits))
+
+    def end(self, ending: Ending) -> None:
+        """End the stream; what it still has under way is not acked and comes again."""
+        self.ending = self.ending or ending
+        self.answers.put_nowait(None)
+
+
+def _reject_of(receipt: Receipt) -> pb.Reject | None:
+    entry = receipt.entry
+    if isinstance(entry, Hole):
+        return pb.Reject(epoch=entry.epoch, seq=entry.first, reason=entry.reason) if entry.outcome is Outcome.REJECTED else None
+    if receipt.verdict is Verdict.CONFLICT:
+        return pb.Reject(epoch=entry.epoch, seq=entry.seq, reason=receipt.reason)
+    return None
+
+
+def _add(acked: dict[int, RangeSet], entry: Arrival | Hole) -> None:
+    first, last = (entry.first, entry.last) if isinstance(entry, Hole) else (entry.seq, entry.seq)
+    acked.setdefault(entry.epoch, RangeSet()).add(first, last)
+
+
+def _to_wire(ranges_by_epoch: Mapping[int, RangeSet]) -> list[pb.EpochRanges]:
+    return [
+        pb.EpochRanges(epoch=epoch, ranges=[pb.SeqRange(first=first, last=last) for first, last in ranges])
+        for epoch, ranges in ranges_by_epoch.items()
+    ]

@@ -1,0 +1,156 @@
+"""The hosts: who they are, under which name, and when they were last heard.
+
+Identity is durable in ops.db before the first sample of a host is taken; what changes with every batch (last seen, connected) is kept in memory and
+written by `flush`. Invariant: a name belongs to one agent at a time; renaming or removing a host leaves its rows in history where they are.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from watchdesk_collector.clock import from_us, to_us
+from watchdesk_collector.model import Host, host_id_of
+from watchdesk_collector.ops.schema import host as host_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduction:
+    """What an agent says of itself when it connects."""
+
+    agent_id: str
+    name: str
+    boot_id: str
+    agent_version: str
+    clock_offset_s: float
+
+
+class NameTaken(Exception):
+    """The name belongs to another agent; the message says which and what to do."""
+
+    def __init__(self, name: str, owner: str) -> None:
+        super().__init__(
+            f'the name {name!r} belongs to agent {owner}; give this host another with `host = "…"` in agent.toml, '
+            f"or free it with `watchdesk hosts remove {name}`"
+        )
+
+
+class HostDirectory:
+    """Readable from any thread; `introduce`, `remove` and `flush` touch the disk."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._hosts_by_id: dict[int, Host] = {}
+        self._names_by_id: dict[int, str] = {}
+        self._unsaved: set[int] = set()
+        self._load()
+
+    def list(self) -> Sequence[Host]:
+        """The hosts that are watched, by name."""
+        return [host for host in self.everyone() if host.removed_at is None]
+
+    def everyone(self) -> Sequence[Host]:
+        """Also those that were removed: their rows are still in history. By name."""
+        with self._lock:
+            return sorted(self._hosts_by_id.values(), key=lambda host: host.name)
+
+    def by_name(self, name: str) -> Host | None:
+        return next((host for host in self.list() if host.name == name), None)
+
+    def introduce(self, who: Introduction, at: datetime) -> Host:
+        """Take in an agent, new or known, possibly renamed. **Errors**: NameTaken."""
+        with self._lock:
+            owner = self._named(who.name)
+            if owner is not None and owner.agent_id != who.agent_id:
+                raise NameTaken(who.name, owner.agent_id)
+            host_id = host_id_of(who.agent_id)
+            known = self._hosts_by_id.get(host_id)
+            host = Host(
+                host_id=host_id,
+                agent_id=who.agent_id,
+                name=who.name,
+                first_seen_at=known.first_seen_at if known else at,
+                last_seen_at=known.last_seen_at if known else at,
+                boot_id=who.boot_id,
+                agent_version=who.agent_version,
+                clock_offset_s=who.clock_offset_s,
+                connected=True,
+            )
+            self._save(host)
+            self._hosts_by_id[host_id] = host
+            return host
+
+    def seen(self, host_ids: Sequence[int], at: datetime) -> None:
+        """Batches of these hosts became durable."""
+        with self._lock:
+            for host_id in host_ids:
+                if host := self._hosts_by_id.get(host_id):
+                    self._hosts_by_id[host_id] = replace(host, last_seen_at=at)
+                    self._unsaved.add(host_id)
+
+    def disconnected(self, host_id: int) -> None:
+        with self._lock:
+            if host := self._hosts_by_id.get(host_id):
+                self._hosts_by_id[host_id] = replace(host, connected=False)
+
+    def remove(self, name: str, at: datetime) -> Host | None:
+        """Forget a host's name and stop watching it; None when there is none. Its agent, should it return, is taken in anew."""
+        with self._lock:
+            host = self._named(name)
+            if host is None:
+                return None
+            removed = replace(host, removed_at=at, connected=False)
+            self._save(removed)
+            self._hosts_by_id[host.host_id] = removed
+            return removed
+
+    def flush(self) -> None:
+        """Write what changed since the last flush; a crash in between costs only freshness of `last_seen_at`."""
+        with self._lock:
+            changed = [self._hosts_by_id[host_id] for host_id in self._unsaved]
+            self._unsaved.clear()
+        if not changed:
+            return
+        statement = sa.update(host_table).where(host_table.c.host_id == sa.bindparam("id")).values(last_seen_at_us=sa.bindparam("seen"))
+        with self._engine.begin() as connection:
+            connection.execute(statement, [{"id": host.host_id, "seen": to_us(host.last_seen_at)} for host in changed])
+
+    def _named(self, name: str) -> Host | None:
+        return next((host for host in self._hosts_by_id.values() if host.name == name and host.removed_at is None), None)
+
+    def _save(self, host: Host) -> None:
+        values = {
+            "agent_id": host.agent_id,
+            "host_id": host.host_id,
+            "name": host.name,
+            "first_seen_at_us": to_us(host.first_seen_at),
+            "last_seen_at_us": to_us(host.last_seen_at),
+            "boot_id": host.boot_id,
+            "agent_version": host.agent_version,
+            "clock_offset_s": host.clock_offset_s,
+            "removed_at_us": to_us(host.removed_at) if host.removed_at else None,
+        }
+        with self._engine.begin() as connection:
+            updated = connection.execute(sa.update(host_table).where(host_table.c.agent_id == host.agent_id).values(values))
+            if updated.rowcount == 0:
+                connection.execute(sa.insert(host_table).values(values))
+
+    def _load(self) -> None:
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(host_table)).mappings().all()
+        for row in rows:
+            self._hosts_by_id[row["host_id"]] = Host(
+                host_id=row["host_id"],
+                agent_id=row["agent_id"],
+                name=row["name"],
+                first_seen_at=from_us(row["first_seen_at_us"]),
+                last_seen_at=from_us(row["last_seen_at_us"]),
+                boot_id=row["boot_id"],
+                agent_version=row["agent_version"],
+                clock_offset_s=row["clock_offset_s"],
+                connected=False,
+                removed_at=from_us(row["removed_at_us"]) if row["removed_at_us"] is not None else None,
+            )
