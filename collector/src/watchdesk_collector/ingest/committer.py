@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from watchdesk_collector.clock import Clock
-from watchdesk_collector.history import History, HistoryFailed, HistoryFull
+from watchdesk_collector.history import CommitFailed, History, HistoryFailed, HistoryFull
 from watchdesk_collector.metrics import Metrics
 from watchdesk_collector.model import Arrival, Hole, Lane
 
@@ -156,8 +156,8 @@ def commit_group(history: History, entries: Sequence[Arrival | Hole]) -> list[Re
     before, within = sorted_out.before, sorted_out.within
     try:
         history.commit(sorted_out.arrivals, sorted_out.holes)
-    except HistoryFull as error:
-        log.error("history takes nothing: %s", error)
+    except (HistoryFull, CommitFailed) as error:
+        log.error("history takes nothing, agents will send again: %s", error)
         return [before.get(id(e)) or Receipt(e, Verdict.UNAVAILABLE, str(error)) for e in entries]
     except HistoryFailed as error:
         log.error("history failed and is reopened, agents will send again: %s", error)
@@ -202,7 +202,7 @@ def _is_durable(history: History, entry: Arrival) -> bool:
 def _unfilled(history: History, hole: Hole) -> list[Hole]:
     """A hole declared again (its ack was lost) is already filled."""
     ranges = history.durable(hole.host_id).get(hole.epoch)
-    return [] if ranges is not None and ranges.covers(hole.first, hole.last) else [hole]
+    return [] if ranges is not None and not ranges.missing(hole.first, hole.last) else [hole]
 
 
 def _duplicate(entry: Arrival, stored_hash: int | None) -> Receipt:

@@ -5,12 +5,24 @@ from pathlib import Path
 
 from watchdesk_proto.settings import Form, setting
 
+from watchdesk_collector.listen import parse_listen
+
+
+def _listen_complaint(listen: str) -> str | None:
+    try:
+        parse_listen(listen)
+    except ValueError as error:
+        return f"is wrong: {error}"
+    return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestConfig:
     """Where agents connect, and how much of them is taken at once."""
 
-    listen: str = setting("127.0.0.1:9740", help="Address and port for agents; beyond loopback only with tls_cert and tls_key.")
+    listen: str = setting(
+        "127.0.0.1:9740", help="Address and port for agents; beyond loopback only with tls_cert and tls_key.", check=_listen_complaint
+    )
     tls_cert: Path | None = setting(None, help="Certificate chain (PEM) that agents check against their ca_file.", example="/etc/watchdesk/tls.crt")
     tls_key: Path | None = setting(None, help="Private key (PEM) of tls_cert.", example="/etc/watchdesk/tls.key")
     token_file: Path | None = setting(

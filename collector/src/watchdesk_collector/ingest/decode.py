@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from google.protobuf.message import DecodeError as ProtobufError
-
-from watchdesk_collector.model import Arrival, Lane, Table
 from watchdesk_proto.catalogue import Column, Kind, Measurement, Type
 from watchdesk_proto.v1 import ingest_pb2 as pb
+
+from watchdesk_collector.model import Arrival, Lane, Table
 
 EARLIEST_US = 946_684_800_000_000  # 2000-01-01: no host that samples itself is older, but garbage is
 

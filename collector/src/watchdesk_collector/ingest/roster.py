@@ -1,4 +1,6 @@
-"""Which agent has which open stream. Invariant: at most one stream per agent; the newest wins, and a copy of a running agent is told apart from a restart.
+"""Which agent has which open stream.
+
+Invariant: at most one stream per agent; the newest wins, and a copy of a running agent is told apart from a restart.
 
 A restarted agent comes with a new epoch and never returns to an older one. So an epoch that comes back while a newer one has the stream means that
 two programs run under one identity: the older is refused, for as long as the newer is there, and both are told.

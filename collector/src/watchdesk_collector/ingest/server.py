@@ -1,19 +1,15 @@
 """The gRPC server: TLS, limits and keepalive around `IngestService`. Refuses to listen in the open without TLS."""
 
-import ipaddress
 from collections.abc import Sequence
 
 import grpc
 import grpc.aio
+from watchdesk_proto.v1 import ingest_pb2 as pb
 
 from watchdesk_collector.ingest.config import IngestConfig
 from watchdesk_collector.ingest.decode import parse_request
 from watchdesk_collector.ingest.service import IngestService
-from watchdesk_proto.v1 import ingest_pb2 as pb
-
-
-class ListenError(Exception):
-    """The endpoint can't be opened; the message names the address, the key and the remedy."""
+from watchdesk_collector.listen import ListenError, is_loopback, parse_listen
 
 
 def create_server(config: IngestConfig, service: IngestService) -> tuple[grpc.aio.Server, int]:
@@ -33,23 +29,13 @@ def create_server(config: IngestConfig, service: IngestService) -> tuple[grpc.ai
 
 
 def _insecure_port(server: grpc.aio.Server, config: IngestConfig) -> int:
-    host = config.listen.rpartition(":")[0].strip("[]")
-    if not is_loopback(host):
+    address, _ = parse_listen(config.listen)
+    if not is_loopback(address):
         raise ListenError(
             f"ingest.listen = {config.listen!r} is reachable from other machines and has no TLS; "
             "set ingest.tls_cert and ingest.tls_key, or listen on 127.0.0.1"
         )
     return server.add_insecure_port(config.listen)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address that one listens on is reachable from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _credentials(config: IngestConfig) -> grpc.ServerCredentials:

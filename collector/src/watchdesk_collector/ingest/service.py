@@ -1,7 +1,7 @@
 """The conversation with one agent: token, Hello, Welcome, then batches in and answers out.
 
-Before it: the agent's uplink. After it: `committer`. Invariant: nothing that an agent sends ends more than its own stream, and nothing but a refusal of
-the agent itself (token, name, clone) ends even that; a bad batch is rejected with a reason, counted, and the stream goes on.
+Before it: the agent's uplink. After it: `committer`. Invariant: nothing that an agent sends ends more than its own stream, and nothing but a
+refusal of the agent itself (token, name, clone) ends even that; a bad batch is rejected with a reason, counted, and the stream goes on.
 """
 
 import asyncio
@@ -9,23 +9,24 @@ import hmac
 import logging
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
+from watchdesk_proto.v1 import ingest_pb2 as pb
 
 from watchdesk_collector.clock import Clock, to_us
-from watchdesk_collector.history import History
+from watchdesk_collector.history import History, RangeSet
 from watchdesk_collector.ingest.committer import Committer, OnWriter
 from watchdesk_collector.ingest.config import IngestConfig
 from watchdesk_collector.ingest.decode import BatchLimits, DecodeError, Garbage, decode_batch, decode_declaration
+from watchdesk_collector.ingest.refusals import RefusalLog
 from watchdesk_collector.ingest.roster import ClonedIdentity, Roster
-from watchdesk_collector.ingest.session import Ending, Session
+from watchdesk_collector.ingest.session import Session
 from watchdesk_collector.metrics import Metrics
 from watchdesk_collector.model import Hole, Host, Outcome
 from watchdesk_collector.ops.hosts import HostDirectory, Introduction, NameTaken
-from watchdesk_proto.v1 import ingest_pb2 as pb
 
 HELLO_TIMEOUT_S = 10
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -50,7 +51,7 @@ class IngestService:
         hosts: HostDirectory,
         clock: Clock,
         metrics: Metrics,
-        on_refusal: Callable[[str, str], None],
+        refusals: RefusalLog,
     ) -> None:
         self._config = config
         self._token = token
@@ -61,7 +62,7 @@ class IngestService:
         self._hosts = hosts
         self._clock = clock
         self._metrics = metrics
-        self._on_refusal = on_refusal  # (kind, sentence): told once per kind and peer by who is given it
+        self._refusals = refusals
         self._known_schemas = {measurement.schema_id for measurement in history.catalogue()}
 
     async def stream(self, requests: AsyncIterator[Request], context: Context) -> None:
@@ -127,7 +128,7 @@ class IngestService:
             clock_offset_s=(to_us(now) - hello.clock_us) / 1e6,
         )
         try:
-            host = await asyncio.to_thread(self._hosts.introduce, who, now)
+            host = await asyncio.to_thread(self._hosts.introduce, who)
             self._roster.check(host.host_id, hello.agent_id, hello.epoch)
         except NameTaken as error:
             await self._refuse(context, "name", grpc.StatusCode.ALREADY_EXISTS, str(error))
@@ -137,7 +138,7 @@ class IngestService:
 
     async def _refuse(self, context: Context, kind: str, code: grpc.StatusCode, sentence: str) -> NoReturn:
         self._metrics.refusals.labels(kind).inc()
-        self._on_refusal(kind, f"agent at {context.peer()} is refused: {sentence}")
+        self._refusals.tell(kind, context.peer(), sentence)
         await context.abort(code, sentence)
 
     async def _read(self, requests: AsyncIterator[Request], session: Session) -> None:
@@ -174,7 +175,7 @@ class IngestService:
         except DecodeError as error:
             self._metrics.rejects.labels(error.kind).inc()
             log.warning("batch %x/%d of host %s is rejected: %s", batch.epoch, batch.seq, session.host.name, error)
-            hole = _hole(session, batch.epoch, batch.seq, batch.seq, Outcome.REJECTED, str(error), now_us)
+            hole = _hole(session, batch.epoch, (batch.seq, batch.seq), outcome=Outcome.REJECTED, reason=str(error), at_us=now_us)
             return await self._committer.submit(hole, session)
         return await self._committer.submit(arrival, session)
 
@@ -200,7 +201,7 @@ class IngestService:
         first, last = dropped.seqs.first, dropped.seqs.last
         if not 0 < first <= last or dropped.epoch not in session.epochs:
             return self._count_garbage(session, "a Dropped names no seqs of this agent")
-        hole = _hole(session, dropped.epoch, first, last, Outcome.DROPPED, dropped.reason[:200], to_us(self._clock.now()))
+        hole = _hole(session, dropped.epoch, (first, last), outcome=Outcome.DROPPED, reason=dropped.reason[:200], at_us=to_us(self._clock.now()))
         return await self._committer.submit(hole, session)
 
     def _count_garbage(self, session: Session, what: str) -> None:
@@ -214,11 +215,11 @@ class IngestService:
         log.info("host %s disconnected%s", session.host.name, f": {session.ending.because}" if session.ending else "")
 
 
-def _hole(session: Session, epoch: int, first: int, last: int, outcome: Outcome, reason: str, at_us: int) -> Hole:
-    return Hole(host_id=session.host.host_id, epoch=epoch, first=first, last=last, outcome=outcome, reason=reason, received_at_us=at_us)
+def _hole(session: Session, epoch: int, seqs: tuple[int, int], *, outcome: Outcome, reason: str, at_us: int) -> Hole:
+    return Hole(host_id=session.host.host_id, epoch=epoch, first=seqs[0], last=seqs[1], outcome=outcome, reason=reason, received_at_us=at_us)
 
 
-def _copy_ranges(history: History, host_id: int) -> "dict[int, RangeSet]":
+def _copy_ranges(history: History, host_id: int) -> dict[int, RangeSet]:
     """On the writer thread, where nobody changes them meanwhile."""
     return {epoch: ranges.copy() for epoch, ranges in history.durable(host_id).items()}
 
@@ -228,6 +229,3 @@ def _is_uuid(text: str) -> bool:
         return str(uuid.UUID(text)) == text
     except ValueError:
         return False
-
-
-__all__ = ["Ending", "IngestService"]

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
+from watchdesk_proto.catalogue import Measurement
+from watchdesk_proto.v1 import ingest_pb2 as pb
 
 from watchdesk_collector.history import RangeSet
 from watchdesk_collector.ingest.committer import Receipt, Verdict
 from watchdesk_collector.model import Arrival, Hole, Host, Outcome
-from watchdesk_proto.catalogue import Measurement
-from watchdesk_proto.v1 import ingest_pb2 as pb
 
 
 @dataclass(frozen=True, slots=True)

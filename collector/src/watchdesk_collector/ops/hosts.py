@@ -11,7 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from watchdesk_collector.clock import from_us, to_us
+from watchdesk_collector.clock import Clock, from_us, to_us
 from watchdesk_collector.model import Host, host_id_of
 from watchdesk_collector.ops.schema import host as host_table
 
@@ -37,11 +37,19 @@ class NameTaken(Exception):
         )
 
 
+class StillConnected(Exception):
+    """A host that is to be removed is sending; the message says what to do first."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"host {name!r} is connected; stop its agent first, else it comes back at once")
+
+
 class HostDirectory:
     """Readable from any thread; `introduce`, `remove` and `flush` touch the disk."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
         self._engine = engine
+        self._clock = clock
         self._lock = threading.Lock()
         self._hosts_by_id: dict[int, Host] = {}
         self._names_by_id: dict[int, str] = {}
@@ -60,8 +68,9 @@ class HostDirectory:
     def by_name(self, name: str) -> Host | None:
         return next((host for host in self.list() if host.name == name), None)
 
-    def introduce(self, who: Introduction, at: datetime) -> Host:
+    def introduce(self, who: Introduction) -> Host:
         """Take in an agent, new or known, possibly renamed. **Errors**: NameTaken."""
+        at = self._clock.now()
         with self._lock:
             owner = self._named(who.name)
             if owner is not None and owner.agent_id != who.agent_id:
@@ -96,16 +105,21 @@ class HostDirectory:
             if host := self._hosts_by_id.get(host_id):
                 self._hosts_by_id[host_id] = replace(host, connected=False)
 
-    def remove(self, name: str, at: datetime) -> Host | None:
-        """Forget a host's name and stop watching it; None when there is none. Its agent, should it return, is taken in anew."""
+    def remove(self, name: str) -> bool:
+        """Free a host's name and stop watching it; False when there is none. Its agent, should it return, is taken in anew.
+
+        **Errors**: StillConnected.
+        """
         with self._lock:
             host = self._named(name)
             if host is None:
-                return None
-            removed = replace(host, removed_at=at, connected=False)
+                return False
+            if host.connected:
+                raise StillConnected(name)
+            removed = replace(host, removed_at=self._clock.now())
             self._save(removed)
             self._hosts_by_id[host.host_id] = removed
-            return removed
+            return True
 
     def flush(self) -> None:
         """Write what changed since the last flush; a crash in between costs only freshness of `last_seen_at`."""
