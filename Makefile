@@ -8,7 +8,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 PYPROJECTS := proto/pyproject.toml agent/pyproject.toml collector/pyproject.toml
-BUILD_HOOKS := $(wildcard collector/hatch_build.py)
+BUILD_HOOKS := collector/hatch_build.py collector/package-lock.json
 EDITABLE := --quiet --disable-pip-version-check --no-deps --no-build-isolation
 LOCKS := dev agent-test agent collector
 UV := .venv-lock/bin/uv
@@ -20,6 +20,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready  ## make .venv with everything in it (again: only what changed)
+	@$(if $(filter setup,$(MAKECMDGOALS)),ls $(BIN)/watchdesk $(BIN)/watchdesk-agent $(BIN)/watchdesk-collector,:)
 
 demo: setup  ## run the whole product on this machine; ARGS="--for 60s" ends by itself
 	@$(BIN)/watchdesk demo $(ARGS)

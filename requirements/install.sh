@@ -15,5 +15,5 @@ command -v "$python" >/dev/null || stop "There is no $python here: run 'apt-get 
 log=$venv/install.log
 echo "==> $venv: packages of $lock"
 "$venv/bin/pip" install --disable-pip-version-check --no-input --progress-bar off --require-hashes -r "$lock" 2>&1 | tee "$log" |
-  awk '/^Collecting /{printf "    %3d  %s\n", ++n, $2; fflush()} /^Installing collected packages/{print "    unpacking ..."; fflush()}' ||
+  awk '/^(Collecting|Processing) /{sub(".*/", "", $2); printf "    %3d  %s\n", ++n, $2; fflush()} /^Installing collected packages/{print "    unpacking ..."; fflush()}' ||
   { tail -n 20 "$log" >&2; stop "The packages of $lock could not be installed; the lines above say why, all of it is in $log."; }
