@@ -1,8 +1,9 @@
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from watchdesk_proto.settings import ConfigError, Form, load, parse, parse_duration, parse_size, setting
+from watchdesk_proto.settings import ConfigError, Form, load, parse, parse_array, parse_duration, parse_size, setting
 
 PATH = Path("agent.toml")
 
@@ -127,3 +128,32 @@ def test_sizes(written: str, size: int) -> None:
 def test_what_is_no_size(written: str) -> None:
     with pytest.raises(ValueError, match="is not a size; write it like"):
         parse_size(written)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    name: str = setting(help="What it is called.")
+    for_s: float = setting("5m", form=Form.DURATION, key="for", help="How long it must last.")
+    at_most_s: float = setting("10m", form=Form.DURATION, key="at_most", help="How long it may last.")
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        if self.for_s > self.at_most_s:
+            yield "for", "is longer than at_most; shorten it"
+
+
+def test_a_key_may_be_a_word_that_python_keeps_for_itself() -> None:
+    assert parse('name = "a"\nfor = "2m"', Watch, path=PATH).for_s == 120
+    with pytest.raises(ConfigError, match="for_s is not a known key; did you mean 'for'"):
+        parse('name = "a"\nfor_s = "2m"', Watch, path=PATH)
+
+
+def test_what_two_keys_say_together_is_checked_once_each_is_right() -> None:
+    with pytest.raises(ConfigError, match=r"^agent\.toml:2: for is longer than at_most; shorten it$"):
+        parse('name = "a"\nfor = "20m"', Watch, path=PATH)
+
+
+def test_an_array_of_tables_gives_the_good_ones_with_their_lines_and_all_problems() -> None:
+    document = '[[watch]]\nname = "good"\n\n[[watch]]\nfor = "x"\n\n[[watch]]\nname = "long"\nfor = "2h"\n\n[[wach]]\nname = "typo"\n'
+    entries, problems = parse_array(document, "watch", Watch, path=PATH)
+    assert [(entry.value.name, entry.line, entry.lines) for entry in entries] == [("good", 1, {"name": 2})]
+    assert sorted(str(problem).partition(": ")[0].rpartition(":")[2] for problem in problems) == ["11", "4", "5", "9"]

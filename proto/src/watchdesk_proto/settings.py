@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 _Key: TypeAlias = tuple[str | int, ...]
@@ -58,13 +58,16 @@ def setting(
     choices: Sequence[str] = (),
     check: Callable[[Any], str | None] | None = None,
     example: str = "",
+    key: str = "",
 ) -> Any:
     """Declare a key of a settings dataclass.
 
     `default` is written as in the file ("10s" for a duration); a callable default makes a new value each time; without one the key is required.
-    `check` gets the parsed value and returns what is wrong with it, with the remedy, or None.
+    `check` gets the parsed value and returns what is wrong with it, with the remedy, or None. What concerns several keys of one table is said by
+    a method `problems(self) -> Iterable[tuple[str, str]]` of its dataclass: pairs of key and complaint. `key` is how the file calls the key when
+    that cannot be a Python name (`for`).
     """
-    metadata = {"help": help, "form": form, "choices": tuple(choices), "check": check, "example": example, "default": default}
+    metadata = {"help": help, "form": form, "choices": tuple(choices), "check": check, "example": example, "default": default, "key": key}
     if default is MISSING:
         return dataclasses.field(metadata=metadata)
     if callable(default):
@@ -92,27 +95,61 @@ def parse_size(written: str) -> int:
 
 def load(path: Path, into: type[T]) -> T:
     """Read a TOML file into a settings dataclass. ConfigError names every problem; an unreadable file is one of them."""
+    return parse(read(path), into, path=path)
+
+
+def read(path: Path) -> str:
+    """The text of a file that people write; ConfigError when it cannot be had."""
     try:
-        document = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError([Problem(path, None, f"cannot be read: {error.strerror}; create it or name another with --config")]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(path, None, f"is not UTF-8 text: {error.reason} at byte {error.start}; save it as UTF-8")]) from error
-    return parse(document, into, path=path)
 
 
 def parse(document: str, into: type[T], *, path: Path) -> T:
     """As `load`, from text; `path` is only named in messages."""
-    try:
-        tree = tomllib.loads(document)
-    except tomllib.TOMLDecodeError as error:
-        match = re.search(r"\(at line (\d+)", str(error))
-        raise ConfigError([Problem(path, int(match[1]) if match else None, f"is not valid TOML: {error}")]) from error
     reader = _Reader(path=path, lines=_lines_by_key(document))
-    value = reader.table(tree, into, at=())
+    value = reader.table(_tree(document, path), into, at=())
     if reader.problems:
         raise ConfigError(sorted(reader.problems, key=lambda problem: problem.line or 0))
     return typing.cast(T, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Generic[T]):
+    """One element of an array of tables, and where it stands: `lines` by key, `line` for what is absent."""
+
+    value: T
+    line: int
+    lines: Mapping[str, int]
+
+
+def parse_array(document: str, name: str, into: type[T], *, path: Path) -> tuple[Sequence[Entry[T]], Sequence[Problem]]:
+    """Read a file that is an array of tables, `[[name]]`: those that are right, and what is wrong with the others, so that the caller can go on
+    checking the former and report everything together. ConfigError when it is not TOML at all.
+    """
+    tree, lines = _tree(document, path), _lines_by_key(document)
+    top = _Reader(path=path, lines=lines)
+    top.report_unknown(tree, [name], ())
+    problems, entries = list(top.problems), []
+    for index, table in enumerate(tree.get(name, [])):
+        reader = _Reader(path=path, lines=lines)
+        value = reader.table(table, into, at=(name, index))
+        problems += reader.problems
+        if not reader.problems:
+            own = {str(key[2]): line for key, line in lines.items() if key[:2] == (name, index) and len(key) == 3}
+            entries.append(Entry(value=typing.cast(T, value), line=lines.get((name, index), 1), lines=own))
+    return entries, problems
+
+
+def _tree(document: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(document)
+    except tomllib.TOMLDecodeError as error:
+        match = re.search(r"\(at line (\d+)", str(error))
+        raise ConfigError([Problem(path, int(match[1]) if match else None, f"is not valid TOML: {error}")]) from error
 
 
 def _from_text(form: Form, written: Any) -> Any:
@@ -132,18 +169,24 @@ class _Reader:
     def table(self, tree: Any, into: Any, *, at: _Key) -> Any:
         if not isinstance(tree, dict):
             return self._wrong(at, f"must be a table; write it as [{_dotted(at)}]")
-        known = {field.name: field for field in dataclasses.fields(into)}
+        before = len(self.problems)
+        known = {field.metadata["key"] or field.name: field for field in dataclasses.fields(into)}
         types_by_name = typing.get_type_hints(into)
-        self._report_unknown(tree, known, at)
+        self.report_unknown(tree, known, at)
         values: dict[str, Any] = {}
-        for name, field in known.items():
-            if name in tree:
-                values[name] = self._key(tree[name], types_by_name[name], field.metadata, at=(*at, name))
+        for key, field in known.items():
+            if key in tree:
+                values[field.name] = self._key(tree[key], types_by_name[field.name], field.metadata, at=(*at, key))
             elif field.default is MISSING and field.default_factory is MISSING:
-                self._wrong((*at, name), f"is missing; it says: {field.metadata['help']}", line_of=at)
-        return _build(into, values) if not self.problems else None
+                self._wrong((*at, key), f"is missing; it says: {field.metadata['help']}", line_of=at)
+        if len(self.problems) > before:
+            return None
+        value = into(**values)
+        for key, complaint in getattr(value, "problems", tuple)():
+            self._wrong((*at, key), complaint)
+        return value
 
-    def _report_unknown(self, tree: Mapping[str, Any], known: Iterable[str], at: _Key) -> None:
+    def report_unknown(self, tree: Mapping[str, Any], known: Iterable[str], at: _Key) -> None:
         names = list(known)
         for name in tree:
             if name not in names:
@@ -213,10 +256,6 @@ class _Reader:
         return None
 
 
-def _build(into: Any, values: Mapping[str, Any]) -> Any:
-    return into(**values)
-
-
 def _dotted(at: _Key) -> str:
     parts = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in at)
     return parts.removeprefix(".")
@@ -236,6 +275,7 @@ def _lines_by_key(document: str) -> dict[_Key, int]:
         if header := _HEADER.match(line):
             table = _resolve(_parts(header[2]), counts)
             if header[1] == "[[":
+                lines.setdefault(table, number)
                 counts[table] = counts.get(table, -1) + 1
                 table = (*table, counts[table])
             lines.setdefault(table, number)
