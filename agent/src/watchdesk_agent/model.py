@@ -1,6 +1,7 @@
 """What travels through the agent: rows that samplers take, and the moments they are taken at.
 
-Before it on the pipe: nothing. After it: everything. Invariant: a row has one value per column of its measurement, in that order, without ts and host.
+Before it on the pipe: nothing. After it: everything. Invariant: a row has one value per column of its measurement, in that order, without ts and
+host.
 """
 
 from collections.abc import Sequence
