@@ -95,15 +95,15 @@ def parse_size(written: str) -> int:
 
 def load(path: Path, into: type[T]) -> T:
     """Read a TOML file into a settings dataclass. ConfigError names every problem; an unreadable file is one of them."""
-    return parse(read(path), into, path=path)
+    return parse(read(path, remedy="create it or name another with --config"), into, path=path)
 
 
-def read(path: Path) -> str:
+def read(path: Path, *, remedy: str) -> str:
     """The text of a file that people write; ConfigError when it cannot be had."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError([Problem(path, None, f"cannot be read: {error.strerror}; create it or name another with --config")]) from error
+        raise ConfigError([Problem(path, None, f"cannot be read: {error.strerror}; {remedy}")]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(path, None, f"is not UTF-8 text: {error.reason} at byte {error.start}; save it as UTF-8")]) from error
 
