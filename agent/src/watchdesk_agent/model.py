@@ -6,9 +6,10 @@ host.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from watchdesk_proto.catalogue import Measurement
+from watchdesk_proto.catalogue import Measurement, Type
 
 Value: TypeAlias = str | int | float | None
 Row: TypeAlias = tuple[Value, ...]
@@ -29,6 +30,16 @@ class Samples:
 
     measurement: Measurement
     rows: Sequence[TimedRow]
+
+
+class Cause(StrEnum):
+    """Why a slot holds no sample."""
+
+    OVERLOAD = "overload"  # the agent did not get to it in time
+    SUSPEND = "suspend"  # the host slept
+    CLOCK_STEP = "clock_step"  # the wall clock was set across it
+    STALE = "stale"  # the sampler had not come back from an earlier slot
+    FAILURE = "failure"  # the sampler failed
 
 
 class Sampler(Protocol):
@@ -57,3 +68,14 @@ class Sampler(Protocol):
     def sample(self, at: Instant) -> Sequence[Row]:
         """Take the rows of one slot; none when there is nothing to tell yet, as before a first rate. **Errors**: OSError counts as a failure."""
         ...
+
+
+def check_rows(measurement: Measurement, rows: Sequence[Row]) -> None:
+    """**Errors**: ValueError when a row has not one value per column, or a text where a number belongs, or the reverse."""
+    are_texts = [column.type is Type.TEXT for column in measurement.columns]
+    for row in rows:
+        if len(row) != len(are_texts):
+            raise ValueError(f"a row of {measurement.name} has {len(row)} values for {len(are_texts)} columns")
+        for column, is_text, value in zip(measurement.columns, are_texts, row, strict=True):
+            if value is not None and isinstance(value, str) is not is_text:
+                raise ValueError(f"{measurement.name}.{column.name} is a {column.type} and cannot be {value!r}")

@@ -42,7 +42,7 @@ MISSED = Measurement(
     help="Slots that a sampler skipped; ts is the first of them.",
     columns=(
         label("sampler", "Its name."),
-        label("cause", "overload, suspend, clock_step or stale."),
+        label("cause", "overload, suspend, clock_step, stale or failure."),
         gauge("slots", "How many consecutive slots.", type=Type.INT64),
     ),
 )

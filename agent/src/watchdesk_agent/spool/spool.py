@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 from watchdesk_proto.settings import Form, setting
 
 from watchdesk_agent.clock import Clock, to_us
-from watchdesk_agent.spool_file import open_spool_file
-from watchdesk_agent.spool_losses import Losses
+from watchdesk_agent.spool.file import open_spool_file
+from watchdesk_agent.spool.losses import Losses
 
 Ranges: TypeAlias = Mapping[int, Sequence[tuple[int, int]]]  # epoch to inclusive ranges of seqs
 _Statement: TypeAlias = tuple[str, tuple[object, ...]]

@@ -1,0 +1,5 @@
+"""The spool: batches on disk, from when they are collected until the collector holds them for good."""
+
+from watchdesk_agent.spool.spool import Hole, Ranges, Spool, SpoolConfig, Spooled, SpoolStats
+
+__all__ = ["Hole", "Ranges", "Spool", "SpoolConfig", "SpoolStats", "Spooled"]
