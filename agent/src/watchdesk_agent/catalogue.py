@@ -1,16 +1,17 @@
 """Every measurement that this agent can take, in one place: the source of the built-in catalogue and of docs/metrics.md.
 
-`python -m watchdesk_agent.catalogue ROOT` writes both into the checkout at ROOT; a test holds the files against it byte for byte.
+`make docs` writes both; a test holds the files against it byte for byte.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from watchdesk_proto.catalogue import Column, Measurement, dump
 
+from watchdesk_agent.logs.measurements import LOG, LOG_SOURCE
 from watchdesk_agent.probes.measurement import MEASUREMENT as PROBE
 from watchdesk_agent.sampling import SAMPLERS, SamplingContext, SamplingFilters
+from watchdesk_agent.self_measurements import SELF_MEASUREMENTS
 
 CATALOGUE_FILE = Path("proto/src/watchdesk_proto/catalogue.json")
 METRICS_FILE = Path("docs/metrics.md")
@@ -19,7 +20,7 @@ METRICS_FILE = Path("docs/metrics.md")
 def all_measurements() -> tuple[Measurement, ...]:
     """Samplers' measurements in the order of `SAMPLERS`, then those of probes, logs and the agent itself."""
     context = SamplingContext(filters=SamplingFilters(), clock_offset_s=lambda: None, agent_version="")
-    return (*(make(context).measurement for make in SAMPLERS), PROBE)
+    return (*(make(context).measurement for make in SAMPLERS), PROBE, LOG, LOG_SOURCE, *SELF_MEASUREMENTS)
 
 
 def render_metrics(measurements: Sequence[Measurement]) -> str:
@@ -52,15 +53,3 @@ def files() -> Iterable[tuple[Path, str]]:
     measurements = all_measurements()
     yield CATALOGUE_FILE, dump(measurements)
     yield METRICS_FILE, render_metrics(measurements)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Write the files into the checkout that is named, by default the working directory."""
-    root = Path(arguments[0]) if arguments else Path()
-    for path, content in files():
-        (root / path).write_text(content, encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -14,7 +14,7 @@ MEASUREMENT = Measurement(
         gauge("dns_seconds", "Looking up the address; null when the target is one.", unit="seconds"),
         gauge("connect_seconds", "Connecting (TCP).", unit="seconds"),
         gauge("tls_seconds", "Agreeing on encryption (TLS handshake).", unit="seconds"),
-        gauge("first_byte_seconds", "From the request sent to the first byte of the answer.", unit="seconds"),
+        gauge("first_byte_seconds", "From sending the request to the head of the answer.", unit="seconds"),
         gauge("status_code", "The HTTP status of the last answer.", type=Type.INT64),
         gauge("certificate_expires_seconds", "Time until the target's certificate expires; negative when it has.", unit="seconds"),
         text("error", "Why the attempt failed; null when it succeeded."),
