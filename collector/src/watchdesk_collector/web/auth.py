@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from watchdesk_collector.web.config import WebConfig, parse_listen
+from watchdesk_collector.listen import parse_listen
+from watchdesk_collector.web.config import WebConfig
 from watchdesk_collector.web.deps import DEPS
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

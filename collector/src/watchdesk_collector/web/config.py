@@ -1,27 +1,10 @@
 """The `[web]` table of the collector's configuration."""
 
-import ipaddress
 from dataclasses import dataclass
 
 from watchdesk_proto.settings import Form, setting
 
-
-def parse_listen(listen: str) -> tuple[str, int]:
-    """Address and port of "127.0.0.1:9780", "[::1]:9780" or "localhost:9780"; ValueError otherwise."""
-    address, colon, port = listen.rpartition(":")
-    if not colon or not address or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f'{listen!r} is not an address with a port; write it like "127.0.0.1:9780"')
-    return address.removeprefix("[").removesuffix("]"), int(port)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach it. A name other than localhost may resolve to anything, so it is not."""
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+from watchdesk_collector.listen import is_loopback, parse_listen
 
 
 def _listen_complaint(listen: str) -> str | None:

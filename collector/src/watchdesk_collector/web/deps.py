@@ -12,7 +12,7 @@ from watchdesk_proto.catalogue import Measurement
 
 from watchdesk_collector.clock import Clock
 from watchdesk_collector.metrics import Metrics
-from watchdesk_collector.model import Host
+from watchdesk_collector.ops.hosts import HostDirectory
 from watchdesk_collector.web.config import WebConfig
 
 if TYPE_CHECKING:
@@ -27,16 +27,6 @@ class HistoryReader(Protocol):
     ) -> pa.Table: ...
 
     def catalogue(self) -> Sequence[Measurement]: ...
-
-
-class Hosts(Protocol):
-    """The hosts known now, from memory."""
-
-    def list(self) -> Sequence[Host]: ...
-
-    def by_name(self, name: str) -> Host | None: ...
-
-    def remove(self, name: str) -> bool: ...
 
 
 class NotifyTest(Protocol):
@@ -55,7 +45,7 @@ class WebDeps:
     config: WebConfig
     clock: Clock
     history: HistoryReader
-    hosts: Hosts
+    hosts: HostDirectory
     ops: Engine
     metrics: Metrics
     sql: "SqlRunner"

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from watchdesk_collector.history import HistoryError
+
 T = TypeVar("T")
 
 
@@ -22,7 +24,7 @@ class Reads:
         self._timeout_s = timeout_s
 
     async def run(self, read: Callable[..., T], *arguments: object) -> T:
-        """**Errors**: HTTPServiceUnavailable (503) when it took too long, queueing included."""
+        """**Errors**: HTTPServiceUnavailable (503) when it took too long, queueing included, or when history failed."""
         work = functools.partial(read, *arguments)
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -31,6 +33,8 @@ class Reads:
             raise web.HTTPServiceUnavailable(
                 text=f"History did not answer within {self._timeout_s:g} s; try a shorter range or again in a moment.", headers={"Retry-After": "10"}
             ) from None
+        except HistoryError as error:
+            raise web.HTTPServiceUnavailable(text=f"History cannot be read: {error}", headers={"Retry-After": "10"}) from error
 
     def close(self) -> None:
         """Waits for the reads that run."""

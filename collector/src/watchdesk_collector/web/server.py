@@ -6,14 +6,17 @@ Before it on the pipe: history, ops.db and the hosts in memory, read by the hand
 import asyncio
 import errno
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from aiohttp import web
 
+from watchdesk_collector.listen import ListenError, parse_listen
 from watchdesk_collector.web.auth import check_names
-from watchdesk_collector.web.config import parse_listen
 from watchdesk_collector.web.deps import DEPS, WebDeps
 from watchdesk_collector.web.errors import show_errors
 from watchdesk_collector.web.headers import add_headers
+from watchdesk_collector.web.live import LIVE, LiveStatus
+from watchdesk_collector.web.reading import StatusReader
 from watchdesk_collector.web.reads import READS, Reads
 from watchdesk_collector.web.rendering import TEMPLATES, Templates
 from watchdesk_collector.web.routes import ROUTES
@@ -21,10 +24,6 @@ from watchdesk_collector.web.static_files import STATIC, StaticFiles
 
 _READ_THREADS = 2
 _MAX_REQUEST_BYTES = 1 << 20
-
-
-class ListenError(Exception):
-    """The address cannot be listened on; the message names it and the remedy."""
 
 
 def create_app(deps: WebDeps) -> web.Application:
@@ -36,6 +35,8 @@ def create_app(deps: WebDeps) -> web.Application:
     app.add_routes(ROUTES)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(_reads)
+    app.cleanup_ctx.append(_live)
+    app.on_shutdown.append(_end_streams)
     return app
 
 
@@ -73,3 +74,23 @@ async def _reads(app: web.Application) -> AsyncIterator[None]:
     reads = app[READS] = Reads(threads=_READ_THREADS, timeout_s=app[DEPS].config.query_timeout)
     yield
     await asyncio.to_thread(reads.close)
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[LIVE].dismiss()
+
+
+async def _live(app: web.Application) -> AsyncIterator[None]:
+    deps = app[DEPS]
+    live = app[LIVE] = LiveStatus(
+        clock=deps.clock,
+        reader=StatusReader(deps=deps),
+        reads=app[READS],
+        templates=app[TEMPLATES],
+        refresh_interval_s=deps.config.refresh_interval,
+    )
+    running = asyncio.create_task(live.run())
+    yield
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from urllib.parse import quote
+
+from watchdesk_collector.web.panels import Unit
 
 NOTHING = "–"  # shown where there is no value
 
@@ -53,7 +56,7 @@ def ago(at: datetime | None, now: datetime) -> str:
     if at is None:
         return "never"
     age = (now - at).total_seconds()
-    if age < 10:
+    if age < 30:
         return "just now"
     return f"{_one_unit(age)} ago"
 
@@ -67,6 +70,10 @@ def utc(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def clock(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%H:%M:%S")
+
+
 def iso(at: datetime) -> str:
     """For `<time datetime>`."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -78,6 +85,23 @@ def plural(count: int, noun: str) -> str:
     return f"{written} {noun}" if count == 1 else f"{written} {noun}s"
 
 
+def in_unit(value: float | None, unit: Unit) -> str:
+    return _BY_UNIT[unit](value)
+
+
+def host_path(name: str) -> str:
+    """The address of a host's page."""
+    return f"/hosts/{quote(name, safe='')}"
+
+
+_BY_UNIT: Mapping[Unit, Callable[[float | None], str]] = {
+    Unit.RATIO: percent,
+    Unit.BYTES: size,
+    Unit.BYTES_PER_SECOND: rate,
+    Unit.SECONDS: duration,
+    Unit.NUMBER: number,
+}
+
 FILTERS: Mapping[str, Callable[..., str]] = {
     "percent": percent,
     "size": size,
@@ -87,8 +111,10 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "ago": ago,
     "lasting": lasting,
     "utc": utc,
+    "clock": clock,
     "iso": iso,
     "plural": plural,
+    "host_path": host_path,
 }
 
 
