@@ -1,0 +1,40 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from watchdesk_collector.clock import SystemClock
+from watchdesk_collector.sql.config import SqlConfig
+from watchdesk_collector.sql.runner import SqlRunner
+
+from collector.sql.shelf import Shelf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    shelf: Shelf
+    runner: SqlRunner
+
+
+MakeDesk = Callable[[SqlConfig], Desk]
+
+
+@pytest.fixture
+def make_desk(tmp_path: Path) -> MakeDesk:
+    """A runner over the small history, whose folder lies in a state folder that others may not enter."""
+
+    def make(config: SqlConfig) -> Desk:
+        state = tmp_path / "state"
+        state.mkdir(mode=0o700)
+        (state / "ops.db").write_text("secret")
+        folder = state / "history" / "parquet"
+        folder.mkdir(parents=True)
+        shelf = Shelf(folder)
+        return Desk(shelf=shelf, runner=SqlRunner(history=shelf, folder=folder, config=config, clock=SystemClock()))
+
+    return make
+
+
+@pytest.fixture
+def desk(make_desk: MakeDesk) -> Desk:
+    return make_desk(SqlConfig(timeout=20))
