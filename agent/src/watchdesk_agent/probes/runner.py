@@ -5,7 +5,7 @@ there are never more threads than probes, and a target that hangs costs only its
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -24,10 +24,11 @@ _LONGEST_WAIT_S = 5.0  # how soon a clock that was set, or a host that woke up, 
 class ProbeRunner:
     """See the module. Without probes it does nothing and has no thread."""
 
-    def __init__(self, *, probes: Sequence[ProbeConfig], clock: Clock) -> None:
+    def __init__(self, *, probes: Sequence[ProbeConfig], clock: Clock, probers: Mapping[str, Prober] | None = None) -> None:
+        """`probers`, by the probes' names, stand in for those that `KINDS` would make."""
         self._probes = tuple(probes)
         self._clock = clock
-        self._probers: dict[str, Prober] = {probe.name: KINDS[probe.kind](probe) for probe in probes}
+        self._probers = {probe.name: KINDS[probe.kind](probe) for probe in probes} | dict(probers or {})
         self._under_way: dict[str, int] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()

@@ -150,16 +150,23 @@ class DiskSampler:
     interval_s = 10.0
     may_block = True
 
-    def __init__(self, context: SamplingContext, *, statvfs: Callable[[str], os.statvfs_result] = os.statvfs) -> None:
+    def __init__(
+        self,
+        context: SamplingContext,
+        *,
+        statvfs: Callable[[str], os.statvfs_result] = os.statvfs,
+        answer_within_s: float = _ANSWER_WITHIN_S,
+    ) -> None:
         self._proc_root = context.proc_root
         self._wanted = wanted_mounts(context.filters)
         self._statvfs = statvfs
+        self._answer_within_s = answer_within_s
         self._questions: dict[str, Question] = {}
 
     def sample(self, at: Instant) -> Sequence[Row]:
         mounts = choose_mounts(parse_mountinfo(read_mountinfo(self._proc_root)), self._wanted)
         questions = self._ask({mount.point: mount for mount in mounts})
-        until_s = time.monotonic() + _ANSWER_WITHIN_S
+        until_s = time.monotonic() + self._answer_within_s
         answers = {m.point: questions[m.point].wait(until_s) if m.is_remote else ask(self._statvfs, m.point) for m in mounts}
         return [row for mount in mounts if (row := _row(mount, answers[mount.point])) is not None]
 
