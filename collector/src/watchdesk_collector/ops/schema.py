@@ -60,9 +60,9 @@ alert = sa.Table(
     sa.Column("since_us", sa.BigInteger, nullable=False),
     sa.Column("fired_at_us", sa.BigInteger),
     sa.Column("sampled_at_us", sa.BigInteger, nullable=False),
+    sa.Column("samples", sa.Integer, nullable=False),
     sa.Column("absent_us", sa.BigInteger, nullable=False),
     sa.Column("value", sa.Float),
-    sa.Column("incident_id", sa.Integer, sa.ForeignKey("incident.id")),
 )
 
 transition = sa.Table(
@@ -79,7 +79,6 @@ transition = sa.Table(
     sa.Column("recorded_at_us", sa.BigInteger, nullable=False),
     sa.Column("value", sa.Float),
     sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("incident_id", sa.Integer, sa.ForeignKey("incident.id")),
     sa.Index("transitions_by_time", "at_us"),
     sa.Index("transitions_of_series", "rule", "fingerprint", "at_us"),
     sqlite_autoincrement=True,
@@ -99,6 +98,7 @@ incident = sa.Table(
     sa.Column("summary", sa.Text, nullable=False),
     sa.Column("since_us", sa.BigInteger, nullable=False),
     sa.Column("opened_at_us", sa.BigInteger, nullable=False),
+    sa.Column("recorded_at_us", sa.BigInteger, nullable=False),
     sa.Column("resolved_at_us", sa.BigInteger),
     sa.Column("value", sa.Float),
     sa.Column("reason", sa.Text),

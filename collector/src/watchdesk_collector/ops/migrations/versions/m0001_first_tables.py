@@ -11,6 +11,21 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "alert",
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("host_id", sa.BigInteger(), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("since_us", sa.BigInteger(), nullable=False),
+        sa.Column("fired_at_us", sa.BigInteger(), nullable=True),
+        sa.Column("sampled_at_us", sa.BigInteger(), nullable=False),
+        sa.Column("samples", sa.Integer(), nullable=False),
+        sa.Column("absent_us", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("rule", "fingerprint"),
+    )
+    op.create_table(
         "event",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("at_us", sa.BigInteger(), nullable=False),
@@ -52,6 +67,7 @@ def upgrade() -> None:
         sa.Column("summary", sa.Text(), nullable=False),
         sa.Column("since_us", sa.BigInteger(), nullable=False),
         sa.Column("opened_at_us", sa.BigInteger(), nullable=False),
+        sa.Column("recorded_at_us", sa.BigInteger(), nullable=False),
         sa.Column("resolved_at_us", sa.BigInteger(), nullable=True),
         sa.Column("value", sa.Float(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
@@ -98,24 +114,23 @@ def upgrade() -> None:
     )
     op.create_index("silences_by_end", "silence", ["until_us"], unique=False)
     op.create_table(
-        "alert",
+        "transition",
+        sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("host_id", sa.BigInteger(), nullable=False),
         sa.Column("labels", sa.JSON(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("since_us", sa.BigInteger(), nullable=False),
-        sa.Column("fired_at_us", sa.BigInteger(), nullable=True),
-        sa.Column("sampled_at_us", sa.BigInteger(), nullable=False),
-        sa.Column("absent_us", sa.BigInteger(), nullable=False),
+        sa.Column("from_state", sa.Text(), nullable=False),
+        sa.Column("to_state", sa.Text(), nullable=False),
+        sa.Column("at_us", sa.BigInteger(), nullable=False),
+        sa.Column("recorded_at_us", sa.BigInteger(), nullable=False),
         sa.Column("value", sa.Float(), nullable=True),
-        sa.Column("incident_id", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["incident_id"],
-            ["incident.id"],
-        ),
-        sa.PrimaryKeyConstraint("rule", "fingerprint"),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
+    op.create_index("transitions_by_time", "transition", ["at_us"], unique=False)
+    op.create_index("transitions_of_series", "transition", ["rule", "fingerprint", "at_us"], unique=False)
     op.create_table(
         "attempt",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -164,26 +179,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("outbox_id", "incident_id"),
     )
     op.create_index("outbox_of_incident", "outbox_incident", ["incident_id", "told"], unique=False)
-    op.create_table(
-        "transition",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("rule", sa.Text(), nullable=False),
-        sa.Column("fingerprint", sa.Text(), nullable=False),
-        sa.Column("host_id", sa.BigInteger(), nullable=False),
-        sa.Column("labels", sa.JSON(), nullable=False),
-        sa.Column("from_state", sa.Text(), nullable=False),
-        sa.Column("to_state", sa.Text(), nullable=False),
-        sa.Column("at_us", sa.BigInteger(), nullable=False),
-        sa.Column("recorded_at_us", sa.BigInteger(), nullable=False),
-        sa.Column("value", sa.Float(), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("incident_id", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["incident_id"],
-            ["incident.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index("transitions_by_time", "transition", ["at_us"], unique=False)
-    op.create_index("transitions_of_series", "transition", ["rule", "fingerprint", "at_us"], unique=False)
