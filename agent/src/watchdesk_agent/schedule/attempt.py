@@ -21,7 +21,7 @@ class Attempts:
         self._health = health
         self._gaps = gaps
         self._deliver = deliver
-        self._failing: dict[str, str] = {}  # sampler to its error
+        self._failing: set[str] = set()
 
     def run(self, sampler: Sampler, slot_us: int) -> Samples | None:
         """The rows of one slot; None when the sampler failed, which is logged when it begins and when it ends."""
@@ -42,10 +42,11 @@ class Attempts:
         self._deliver(samples)
 
     def _tell(self, sampler: str, error: str | None, outcome: Samples | Exception) -> None:
-        if error is None and self._failing.pop(sampler, "") != "":
+        if error is None and sampler in self._failing:
+            self._failing.remove(sampler)
             log.info("sampler %s works again", sampler)
-        elif error is not None and self._failing.get(sampler) != error:
-            self._failing[sampler] = error
+        elif error is not None and sampler not in self._failing:
+            self._failing.add(sampler)
             bug = None if isinstance(outcome, OSError | Samples) else outcome
             log.warning("sampler %s fails, its slots are recorded as missed: %s", sampler, error, exc_info=bug)
 

@@ -63,6 +63,11 @@ class Schedule:
         next_us = min(track.due_us for track in self._tracks)
         return max(0.0, (next_us - self._timeline.now_us()) / 1e6)
 
+    def overdue_s(self) -> float:
+        """Seconds that the next slot has been due for."""
+        next_us = min(track.due_us for track in self._tracks)
+        return max(0.0, (self._timeline.now_us() - next_us) / 1e6)
+
     def tick(self) -> None:
         """Serve what is due."""
         cause = Cause.OVERLOAD

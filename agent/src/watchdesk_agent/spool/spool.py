@@ -110,7 +110,8 @@ class Spool:
             self._last_seq += len(payloads)
             statements = [*self._filling(payloads, first), *_declaring(declarations), *_positioning(positions)]
             if (error := self._write(statements)) is not None:
-                self._unwritten_from = self._unwritten_from or first
+                if payloads:
+                    self._unwritten_from = self._unwritten_from or first
                 self._losses.note_full_disk(len(payloads), error)
                 return False
             self._unwritten_from = None
