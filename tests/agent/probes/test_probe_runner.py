@@ -76,6 +76,20 @@ def test_a_target_that_hangs_costs_only_itself_and_fails_in_every_slot(servers: 
     assert all("still hangs" in str(row[-1]) for _, row in failures)
 
 
+class Defective:
+    def attempt(self, attempt: Attempt) -> None:
+        raise ValueError("strange answer")
+
+
+def test_a_defect_of_a_prober_fails_its_probe_and_goes_on() -> None:
+    rows = Rows()
+    runner = ProbeRunner(probes=[tcp("odd", 1)], clock=SystemClock(), probers={"odd": Defective()})
+    runner.start(rows.take)
+    [first, second] = rows.wait_for("odd", 2)[:2]
+    runner.stop()
+    assert first[1][-1] == second[1][-1] == "a defect of the agent: ValueError: strange answer"
+
+
 def test_stop_does_not_wait_for_targets_and_no_row_comes_after_it() -> None:
     rows, hanging = Rows(), Hanging()
     runner = ProbeRunner(probes=[tcp("hangs", 1)], clock=SystemClock(), probers={"hangs": hanging})

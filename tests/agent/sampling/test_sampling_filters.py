@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from watchdesk_agent.sampling.config import SamplingFilters, selector
+from watchdesk_agent.sampling.config import InterfaceFilter, selector
 from watchdesk_proto.settings import ConfigError, parse
 
 
@@ -15,12 +15,11 @@ def test_globs_match_the_whole_name_and_mind_the_case() -> None:
     assert [name for name in ("lo", "lo0", "LO") if selected(name)] == ["lo0", "LO"]
 
 
-def test_a_list_in_the_file_replaces_the_default_and_leaves_the_other_tables_alone() -> None:
-    filters = parse('[interfaces]\nexclude = ["wg*"]\n', SamplingFilters, path=Path("agent.toml"))
-    assert filters.interfaces.exclude == ("wg*",)
-    assert filters.mounts == SamplingFilters().mounts
+def test_a_list_in_the_file_replaces_the_default_of_that_key_alone() -> None:
+    interfaces = parse('include = ["lo"]\n', InterfaceFilter, path=Path("agent.toml"))
+    assert (interfaces.include, interfaces.exclude) == (("lo",), InterfaceFilter().exclude)
 
 
 def test_a_wrong_key_is_told_with_its_line() -> None:
-    with pytest.raises(ConfigError, match=r"agent.toml:2: interfaces.exclud is not a known key; did you mean 'exclude'"):
-        parse('[interfaces]\nexclud = ["wg*"]\n', SamplingFilters, path=Path("agent.toml"))
+    with pytest.raises(ConfigError, match=r"agent.toml:1: exclud is not a known key; did you mean 'exclude'"):
+        parse('exclud = ["wg*"]\n', InterfaceFilter, path=Path("agent.toml"))

@@ -4,6 +4,7 @@ Before it: the agenda. After it: whoever was given to `start`, which spools the 
 there are never more threads than probes, and a target that hangs costs only itself.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from watchdesk_agent.probes import KINDS
 from watchdesk_agent.probes.agenda import Agenda, Due
 from watchdesk_agent.probes.attempt import Attempt, Outcome, ProbeFailure, Prober, measure_probe
 from watchdesk_agent.probes.config import ProbeConfig
+
+logger = logging.getLogger(__name__)
 
 OnRow: TypeAlias = Callable[[TimedRow], None]
 
@@ -80,12 +83,15 @@ class ProbeRunner:
 
 
 def run_attempt(prober: Prober, probe: ProbeConfig, *, monotonic_s: Callable[[], float]) -> Outcome:
-    """Try once, in this thread."""
+    """Try once, in this thread. Whatever a target answers, it cannot do more than fail its probe: a crash would let it stop the agent."""
     attempt = Attempt(timeout_s=probe.timeout, monotonic_s=monotonic_s)
     try:
         prober.attempt(attempt)
     except ProbeFailure as failure:
         return attempt.outcome(str(failure))
+    except Exception as error:
+        logger.exception("probe %s met a defect of the agent", probe.name)
+        return attempt.outcome(f"a defect of the agent: {type(error).__name__}: {error}")
     return attempt.outcome(None)
 
 

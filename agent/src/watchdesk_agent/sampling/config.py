@@ -7,7 +7,7 @@ Each table has the same two keys. What `exclude` matches is left out, unless `in
 import fnmatch
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from watchdesk_proto.settings import setting
 
@@ -110,10 +110,10 @@ class InterfaceFilter:
 class SamplingFilters:
     """What of a host is sampled."""
 
-    mounts: MountFilter = setting(MountFilter, help="Which mount points the disk sampler covers.")
-    filesystems: FilesystemFilter = setting(FilesystemFilter, help="Which types of file systems the disk sampler covers.")
-    devices: DeviceFilter = setting(DeviceFilter, help="Which block devices the disk_io sampler covers.")
-    interfaces: InterfaceFilter = setting(InterfaceFilter, help="Which interfaces the network sampler covers.")
+    mounts: MountFilter = field(default_factory=MountFilter)
+    filesystems: FilesystemFilter = field(default_factory=FilesystemFilter)
+    devices: DeviceFilter = field(default_factory=DeviceFilter)
+    interfaces: InterfaceFilter = field(default_factory=InterfaceFilter)
 
 
 def selector(*, include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
