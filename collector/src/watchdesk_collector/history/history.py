@@ -1,6 +1,7 @@
-"""The facade of history. Files beside it do the work; this one says what may be called from where."""
+"""The facade of history: what may be called, and from which thread. `Store` does it; this class outlives a failed instance."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -9,8 +10,14 @@ from watchdesk_proto.catalogue import Measurement
 
 from watchdesk_collector.clock import Clock
 from watchdesk_collector.history.config import HistoryConfig
-from watchdesk_collector.history.model import Change, Recovery, Removed, Size, Snapshot
+from watchdesk_collector.history.errors import HistoryError, HistoryFailed
+from watchdesk_collector.history.leaving import Leaving
+from watchdesk_collector.history.model import Change, Recovery, Removed, Size, Snapshot, Span
+from watchdesk_collector.history.opening import Opener
 from watchdesk_collector.history.ranges import RangeSet
+from watchdesk_collector.history.space import Space
+from watchdesk_collector.history.steps import Steps, pass_by
+from watchdesk_collector.history.store import Store
 from watchdesk_collector.metrics import Metrics
 from watchdesk_collector.model import Arrival, Hole, Host
 
@@ -27,32 +34,64 @@ class History:
         hosts: Callable[[], Sequence[Host]],
         clock: Clock,
         metrics: Metrics,
+        steps: Steps = pass_by,
     ) -> None:
-        raise NotImplementedError
+        self._space = Space(path.absolute(), config.free_space_floor)
+        self._opener = Opener(
+            space=self._space,
+            config=config,
+            builtin=tuple(catalogue),
+            hosts=hosts,
+            clock=clock,
+            metrics=metrics,
+            steps=steps,
+            schemas={},
+            leaving=Leaving(),
+        )
+        self._opened: Store | None = None
+
+    @property
+    def _store(self) -> Store:
+        if self._opened is None:
+            raise HistoryFailed("history is closed")
+        return self._opened
 
     def open(self) -> Recovery:
         """Writer. Open or create; a write-ahead log that does not replay is moved aside. Raises HistoryLocked, HistoryUnusable, HistoryFull."""
-        raise NotImplementedError
+        self._opened, recovery = self._opener.open()
+        return recovery
 
     def reopen(self) -> Recovery:
         """Writer. Close what is left of a failed instance and open again; running queries end with QueryError or HistoryFailed."""
-        raise NotImplementedError
+        self._close()
+        return self.open()
 
     def close(self) -> None:
         """Writer. Interrupt and await running queries, checkpoint if space allows, close."""
-        raise NotImplementedError
+        if self._opened is not None:
+            with suppress(HistoryError):
+                self._opened.checkpoint()
+            self._close()
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.instance.close()
+            self._opened = None
 
     def durable(self, host_id: int) -> Mapping[int, RangeSet]:
         """Any thread. Epoch → seqs that are stored, rejected or dropped. Read-only and live: copy what you keep."""
-        raise NotImplementedError
+        return self._store.ledger.durable(host_id)
 
     def checkpointed(self, host_id: int) -> Mapping[int, RangeSet]:
         """Any thread. As `durable`, of what would survive the loss of the write-ahead log."""
-        raise NotImplementedError
+        return self._store.ledger.checkpointed(host_id)
 
     def declare(self, measurement: Measurement) -> str | None:
-        """Writer. Create the table or add its new columns; must precede a commit with this schema_id. Returns why not, when refused."""
-        raise NotImplementedError
+        """Writer. Create the table or add its new columns; must precede a commit with this schema_id. Returns why not, when refused.
+
+        **Errors**: HistoryFull, CommitFailed, HistoryFailed: as for `commit`.
+        """
+        return self._store.declare(measurement)
 
     def commit(self, arrivals: Sequence[Arrival], holes: Sequence[Hole]) -> None:
         """Writer. One transaction: all rows, and one `batch` row per arrival and hole. Durable on return.
@@ -60,47 +99,47 @@ class History:
         **Errors**: HistoryFull before touching anything; CommitFailed with nothing half in; HistoryFailed when the instance died (reopen, then look
         at `durable`: the transaction may have landed). The caller has deduplicated and declared.
         """
-        raise NotImplementedError
+        self._store.commit(arrivals, holes)
 
     def content_hash(self, host_id: int, epoch: int, seq: int) -> int | None:
         """Any thread. Of a stored batch; None when there is none (rejected and dropped seqs have no hash). Reads files: for duplicates alone."""
-        raise NotImplementedError
+        return self._store.reader.content_hash(host_id, epoch, seq)
 
     def checkpoint(self) -> None:
         """Writer. Fold the write-ahead log in, move `checkpointed`, unlink files that left long ago. HistoryFull instead of risking the instance."""
-        raise NotImplementedError
+        self._store.checkpoint()
 
     def rotation_is_due(self) -> bool:
         """Any thread. Whether the hot generation is older or larger than configured."""
-        raise NotImplementedError
+        return self._store.rotation_is_due()
 
     def rotate(self) -> None:
         """Writer. Begin a new hot generation; the rows so far wait for `export`. Does nothing when there are none."""
-        raise NotImplementedError
+        self._store.rotate()
 
     def export(self) -> Change | None:
         """Maintenance. Write rotated generations to Parquet, synced; takes seconds, blocks nobody. None when there are none. Raises ExportFailed."""
-        raise NotImplementedError
+        return self._store.export()
 
     def merge(self) -> Change | None:
         """Maintenance. Merge one day's small files of one measurement into one; None when none are worth it. Raises ExportFailed."""
-        raise NotImplementedError
+        return self._store.merge()
 
     def apply(self, change: Change) -> bool:
         """Writer. Make a change true in one transaction. False when its sources went away meanwhile: the change is undone, nothing is lost."""
-        raise NotImplementedError
+        return self._store.apply(change)
 
     def seal(self) -> None:
         """Writer. `rotate`, `export` and `apply` in one go, for tools and for tests."""
-        raise NotImplementedError
+        self._store.seal()
 
     def compact(self) -> int:
         """Writer. `merge` and `apply` until nothing is left to merge; returns how many files were merged away."""
-        raise NotImplementedError
+        return self._store.compact()
 
     def retain(self) -> Sequence[Removed]:
         """Writer. Take files out of history by max_age and max_bytes; never rows. They leave the disk five minutes and a checkpoint later."""
-        raise NotImplementedError
+        return self._store.retain()
 
     def query(
         self,
@@ -117,20 +156,20 @@ class History:
         (both inclusive) are not seen, nor are the rows of removed hosts. Parameters are `?` or `$1`.
         **Errors**: UnknownMeasurement, QueryError, HistoryFailed.
         """
-        raise NotImplementedError
+        return self._store.reader.query(sql, params, tables=tables, span=Span(since, until))
 
     def snapshot(self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None) -> Snapshot:
         """Any thread. The named measurements (`batch` is one) for a process of its own: files that overlap the range, and the hot rows in it."""
-        raise NotImplementedError
+        return self._store.reader.snapshot(tables, Span(since, until))
 
     def catalogue(self) -> Sequence[Measurement]:
         """Any thread. Every measurement: built in, declared by agents, and `batch`."""
-        raise NotImplementedError
+        return list(self._store.hot.measurements.values())
 
     def sizes(self) -> Sequence[Size]:
         """Any thread. Rows and bytes per measurement."""
-        raise NotImplementedError
+        return self._store.sizes()
 
     def free_bytes(self) -> int:
         """Any thread. Free space where history lives."""
-        raise NotImplementedError
+        return self._space.free_bytes()

@@ -8,6 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time, both ends included; None is without end."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """What opening found and did."""

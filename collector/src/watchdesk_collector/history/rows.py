@@ -1,0 +1,75 @@
+"""The rows of one commit: which go into which table, as Arrow, ready to be inserted.
+
+Before it: `History.commit`. After it: `generation.insert`. One Arrow table per schema and one for `batch`, whatever the number of batches.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from watchdesk_proto.catalogue import Measurement
+
+from watchdesk_collector.history.columns import TIMESTAMP, from_words, to_arrow
+from watchdesk_collector.model import Arrival, Hole, Outcome, Table
+
+_BITS = (1 << 64) - 1
+
+
+def of_arrivals(arrivals: Sequence[Arrival], schemas: Mapping[int, Measurement]) -> list[tuple[Measurement, pa.Table]]:
+    """Per schema, the rows of all arrivals. **Errors**: KeyError when a schema was not declared, which is the caller's bug."""
+    tables_by_schema: dict[int, list[Table]] = {}
+    host_ids_by_schema: dict[int, list[int]] = {}
+    for arrival in arrivals:
+        host_id = arrival.host_id
+        for table in arrival.tables:
+            schema_id = table.schema_id
+            if schema_id in tables_by_schema:
+                tables_by_schema[schema_id].append(table)
+                host_ids_by_schema[schema_id].append(host_id)
+            else:
+                tables_by_schema[schema_id] = [table]
+                host_ids_by_schema[schema_id] = [host_id]
+    return [
+        (schemas[schema_id], to_arrow(schemas[schema_id], tables, host_ids_by_schema[schema_id])) for schema_id, tables in tables_by_schema.items()
+    ]
+
+
+def of_batches(arrivals: Sequence[Arrival], holes: Sequence[Hole]) -> pa.Table:
+    """One `batch` row each: first the arrivals, then the holes."""
+    stored, nothing = [str(Outcome.STORED)] * len(arrivals), [None] * len(holes)
+    seqs = [arrival.seq for arrival in arrivals]
+    entries: Sequence[Arrival | Hole] = [*arrivals, *holes]
+    return pa.table(
+        {
+            "ts": from_words(TIMESTAMP, signed([entry.received_at_us for entry in entries])),
+            "host_id": _integers([entry.host_id for entry in entries]),
+            "epoch": _integers([entry.epoch for entry in entries]),
+            "seq": _integers([*seqs, *(hole.first for hole in holes)]),
+            "seq_to": _integers([*seqs, *(hole.last for hole in holes)]),
+            "lane": pa.array([*(arrival.lane.value for arrival in arrivals), *nothing], pa.string()),
+            "outcome": pa.array([*stored, *(hole.outcome.value for hole in holes)], pa.string()),
+            "reason": pa.array([*([None] * len(arrivals)), *(hole.reason for hole in holes)], pa.string()),
+            "content_hash": pa.concat_arrays([_integers([arrival.content_hash for arrival in arrivals]), pa.nulls(len(holes), pa.int64())]),
+            "rows": _integers([*(_rows(arrival) for arrival in arrivals), *(0 for _ in holes)]),
+            "bytes": _integers([*(arrival.bytes for arrival in arrivals), *(0 for _ in holes)]),
+        }
+    )
+
+
+def _rows(arrival: Arrival) -> int:
+    return sum(table.words.shape[1] for table in arrival.tables)
+
+
+def _integers(numbers: Sequence[int]) -> "pa.Array[Any]":
+    return from_words(pa.int64(), signed(numbers))
+
+
+def signed(numbers: Sequence[int]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Numbers of up to 64 bits as SQL holds them: those of 64 bits become negative, and `unsigned` undoes it."""
+    return np.array(numbers, np.uint64).view(np.int64)
+
+
+def unsigned(number: int) -> int:
+    """The inverse of `signed`."""
+    return number & _BITS
