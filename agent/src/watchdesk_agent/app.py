@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 STATUS_EVERY_S = 10.0
+LAST_ACKS_WITHIN_S = 5.0
 OVERDUE_S = 5.0  # samplers that take this long are broken: systemd's watchdog shall restart the agent
 
 
@@ -91,7 +92,7 @@ class Agent:
         self._probes.start(self._add_probe_row)
 
     def stop(self) -> None:
-        """What was collected is in the spool when this returns; what the collector has not acked by then goes with the next start."""
+        """What was collected is in the spool when this returns; what a connected collector does not ack in time goes with the next start."""
         uplink, flush, schedule = self._threads
         self._probes.stop()
         self._stop.set()
@@ -99,9 +100,11 @@ class Agent:
         self.schedule.close()
         flush.join()
         self._flush.flush()
+        self._uplink.drain(within_s=LAST_ACKS_WITHIN_S)
         self._uplink.stop()
         uplink.join()
         self.spool.close()
+        log.info("agent stopped: %d samples taken since its start", self._flush.rows_taken)
 
     def _add_probe_row(self, row: TimedRow) -> None:
         self._flush.add(Samples(PROBE, [row]))

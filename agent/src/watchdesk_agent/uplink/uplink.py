@@ -23,6 +23,7 @@ from watchdesk_agent.uplink.trouble import Trouble, backoff_s, describe
 log = logging.getLogger(__name__)
 
 WELCOME_WITHIN_S = 10.0
+DRAIN_POLL_S = 0.05
 
 
 class Uplink:
@@ -53,6 +54,12 @@ class Uplink:
                 self._tell_trouble(trouble)
             self._stop.wait(backoff_s(self._attempts_in_vain, is_refused=trouble.is_refusal, random=self._random()))
             self._attempts_in_vain += 1
+
+    def drain(self, *, within_s: float) -> None:
+        """Let the collector ack what is spooled, while it is connected and for so long at most."""
+        deadline_s = self._clock.monotonic_s() + within_s
+        while self._tally.is_connected and self._spool.next_unsent(after=0) and self._clock.monotonic_s() < deadline_s:
+            self._stop.wait(DRAIN_POLL_S)
 
     def stop(self) -> None:
         """End the stream; `run` returns."""
