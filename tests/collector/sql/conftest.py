@@ -3,11 +3,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from collector.sql.shelf import Shelf
 from watchdesk_collector.clock import SystemClock
 from watchdesk_collector.sql.config import SqlConfig
 from watchdesk_collector.sql.runner import SqlRunner
-
-from collector.sql.shelf import Shelf
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """A small history for the SQL tests: two days of `cpu` in real Parquet files, its newest minute hot; `probe` hot alone; `disk` without rows."""
 
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.was_asked = threading.Event()
         self.asked: list[tuple[tuple[str, ...], datetime | None, datetime | None]] = []
         self.hot = {"cpu": _cpu_rows(NOW, 60), "probe": _probe_rows(), "disk": _no_rows(DISK)}
         self.files: dict[str, list[Path]] = {"cpu": [self._seal(days) for days in (2, 1)], "probe": [], "disk": []}
@@ -33,6 +35,7 @@ class Shelf:
 
     def snapshot(self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None) -> Snapshot:
         self.asked.append((tuple(tables), since, until))
+        self.was_asked.set()
         return Snapshot(
             tables={name: self._table(name) for name in tables},
             hosts=pa.table({"host_id": pa.array(list(HOSTS), pa.int64()), "host": list(HOSTS.values())}),

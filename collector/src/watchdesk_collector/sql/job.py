@@ -6,6 +6,8 @@ Both sides import this, so it imports little: a worker's start is part of every 
 import json
 from typing import NamedTuple
 
+OUT_OF_MEMORY = "Out of Memory"  # a Problem's kind, as DuckDB calls it
+
 
 class View(NamedTuple):
     """A relation that the query may name. `sql` is ours and refers to files by paths relative to the worker's folder, or to inherited descriptors."""

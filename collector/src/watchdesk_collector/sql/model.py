@@ -1,6 +1,6 @@
 """What goes into and comes out of the SQL runner."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -36,7 +36,7 @@ class SqlResult:
     """An answer. `body` is complete in `format`, even when `truncated` cut rows off."""
 
     format: Format
-    body: bytes
+    body: bytes = field(repr=False)
     rows: int
     truncated: Truncation | None
 

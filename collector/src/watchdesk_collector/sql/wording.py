@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection
 
-from watchdesk_collector.sql.job import Problem
+from watchdesk_collector.sql.job import OUT_OF_MEMORY, Problem
 from watchdesk_collector.sql.model import Fault, SqlError
 
 _MOST_NAMES = 24
@@ -35,7 +35,7 @@ def error_at(fault: Fault, message: str, query: str, position: int | None) -> Sq
 def explain(problem: Problem, query: str, columns: Collection[str]) -> SqlError:
     """What DuckDB says of a query, for people. `columns` are those of the tables that the query names."""
     position = _in_characters(query, problem.position)
-    if problem.kind == "Out of Memory":
+    if problem.kind == OUT_OF_MEMORY:
         return SqlError(fault=Fault.MEMORY, message="the query needs more memory than one may have; narrow it, or raise sql.memory_limit")
     return error_at(Fault.QUERY, _message(problem, query, position, columns), query, position)
 

@@ -11,7 +11,7 @@ import duckdb
 
 from watchdesk_collector.sql.answers import WRITERS, Answer, prepare
 from watchdesk_collector.sql.confinement import confine
-from watchdesk_collector.sql.job import Job, Problem, Summary, load_job
+from watchdesk_collector.sql.job import OUT_OF_MEMORY, Job, Problem, Summary, load_job
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
@@ -22,6 +22,8 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": False,
     "errors_as_json": True,
 }
+_MEMORY_WORDS = ("Out of Memory", "std::bad_alloc", "failed to allocate")  # of DuckDB, of C++, of DuckDB's bridge to Arrow
+_OUT_OF_MEMORY = Problem(OUT_OF_MEMORY, "", "", "", "", "", -1)
 
 
 def main() -> None:
@@ -41,8 +43,8 @@ def _run(connection: duckdb.DuckDBPyConnection, job: Job) -> Answer | Problem:
         _make_views(connection, job)
         relation = _parse(connection, job.query)
         return WRITERS[job.format](relation, job.max_rows, job.max_bytes)
-    except (MemoryError, duckdb.OutOfMemoryException):
-        return Problem("Out of Memory", "", "", "", "", "", -1)
+    except MemoryError:
+        return _OUT_OF_MEMORY
     except (duckdb.Error, OSError) as error:  # OSError: how pyarrow hands on DuckDB's errors in the middle of a stream
         return _problem(str(error))
 
@@ -72,6 +74,8 @@ def _parse(connection: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPy
 
 def _problem(text: str) -> Problem:
     """DuckDB's error, which is JSON somewhere in the exception's text; plain text where it forgot."""
+    if any(words in text for words in _MEMORY_WORDS):
+        return _OUT_OF_MEMORY
     kind, _, rest = text.partition(": ")
     try:
         fields = json.loads(text[text.index("{") :])
