@@ -12,7 +12,7 @@ from watchdesk_agent.model import Instant, Row
 from watchdesk_agent.sampling.context import SamplingContext
 from watchdesk_agent.sampling.rates import per_second, ratio
 
-_BYTES_FIELDS = {
+BYTES_FIELDS = {
     "free_bytes": ("MemFree", "Memory that nothing uses at all."),
     "buffers_bytes": ("Buffers", "Cached blocks of block devices."),
     "cached_bytes": ("Cached", "Cached content of files, shared memory and tmpfs included."),
@@ -36,7 +36,7 @@ MEASUREMENT = Measurement(
         gauge("available_bytes", "Memory that programs can get without swapping; the kernel's estimate.", unit="bytes", type=Type.INT64),
         gauge("used_bytes", "total_bytes less available_bytes.", unit="bytes", type=Type.INT64),
         gauge("used_ratio", "used_bytes divided by total_bytes.", unit="ratio"),
-        *(gauge(name, help, unit="bytes", type=Type.INT64) for name, (_, help) in _BYTES_FIELDS.items()),
+        *(gauge(name, help, unit="bytes", type=Type.INT64) for name, (_, help) in BYTES_FIELDS.items()),
         counter("oom_kills_total", "Processes that the kernel killed because memory ran out."),
         counter("major_faults_total", "Page faults that had to read from disk."),
         gauge("major_faults_per_second", "Page faults that had to read from disk, per second since the previous sample."),
@@ -80,7 +80,7 @@ def measure_memory(meminfo: dict[str, int], *, oom_kills: int | None, now: Fault
         available,
         used,
         ratio(used, total),
-        *(meminfo.get(source) for source, _ in _BYTES_FIELDS.values()),
+        *(meminfo.get(source) for source, _ in BYTES_FIELDS.values()),
         oom_kills,
         now.major,
         per_second(now.major, before.major, elapsed_s),
