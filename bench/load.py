@@ -1,0 +1,174 @@
+"""Load for a real collector: the collector, as a process with its defaults, and agents that send it batches which were encoded beforehand.
+
+Used by `bench_ingest.py` and by the end-to-end scenario of hostile queries. Nothing here is part of the product.
+"""
+
+import queue
+import random
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import grpc
+import numpy as np
+from watchdesk_agent.wire import encode_declaration
+from watchdesk_collector.cli.demo.api import CollectorApi
+from watchdesk_collector.cli.demo.certificates import make_tls_files
+from watchdesk_collector.cli.demo.programs import Program, command_path
+from watchdesk_collector.cli.demo.waiting import Waiter
+from watchdesk_proto.catalogue import Measurement, builtin, gauge, label
+from watchdesk_proto.v1 import ingest_pb2 as pb
+
+METHOD = "/watchdesk.v1.IngestService/Stream"
+
+
+class LoadedCollector:
+    """A collector of its own for a measurement, on free ports, with TLS and otherwise its defaults; all it writes is in `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        grpc_port, web_port = free_port(), free_port()
+        self.tls = make_tls_files(directory / "tls")
+        self.address = f"127.0.0.1:{grpc_port}"
+        self.state = directory / "collector"
+        self.api = CollectorApi(url=f"http://127.0.0.1:{web_port}", token_file=self.state / "api.token")
+        config = directory / "collector.toml"
+        config.write_text(
+            f'state_dir = "{self.state}"\n'
+            f'[ingest]\nlisten = "{self.address}"\ntls_cert = "{self.tls.certificate}"\ntls_key = "{self.tls.key}"\n'
+            f'[web]\nlisten = "127.0.0.1:{web_port}"\n'
+        )
+        command: list[str | Path] = [command_path("watchdesk-collector"), "run", "--config", config]
+        self.program = Program(name="watchdesk-collector", command=command, log=directory / "collector.log")
+
+    @property
+    def token(self) -> str:
+        return (self.state / "agent.token").read_text().strip()
+
+    def start(self) -> None:
+        """It takes batches and answers when this returns."""
+        self.program.start()
+        Waiter(programs=(self.program,)).until("The collector", self.api.is_healthy, timeout_s=60)
+
+
+class LoadAgent:
+    """One agent's stream. `send` blocks while the window is full.
+
+    For each answered batch, `answered_at_s` has when (monotonic) and `latencies_s` how long after `send`.
+    """
+
+    def __init__(self, *, address: str, ca_file: Path, token: str, host: str, window: int = 16) -> None:
+        self.answered_at_s: list[float] = []
+        self.latencies_s: list[float] = []
+        self.rejected: list[str] = []
+        self.epoch = random.getrandbits(62) + 1
+        self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._sent_at_s: dict[int, float] = {}
+        self._window = threading.Semaphore(window)
+        self._size = window
+        self._welcome = threading.Event()
+        self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(ca_file.read_bytes()))
+        call: grpc.StreamStreamMultiCallable[bytes, pb.StreamResponse] = self._channel.stream_stream(
+            METHOD, request_serializer=None, response_deserializer=pb.StreamResponse.FromString
+        )
+        hello = pb.Hello(
+            agent_id=str(uuid.uuid4()), epoch=self.epoch, host=host, agent_version="load", clock_us=now_us(), spooled_epochs=[self.epoch]
+        )
+        self._requests.put(pb.StreamRequest(hello=hello).SerializeToString())
+        self._answers = call(iter(self._requests.get, None), metadata=(("authorization", f"Bearer {token}"),))
+        self._thread = threading.Thread(target=self._read, name=f"load {host}")
+        self._thread.start()
+        if not self._welcome.wait(30):
+            raise TimeoutError(f"no Welcome for {host} within 30 s")
+
+    def declare(self, measurements: Sequence[Measurement]) -> None:
+        for measurement in measurements:
+            declaration = pb.Declaration.FromString(encode_declaration(measurement))
+            self._requests.put(pb.StreamRequest(declaration=declaration).SerializeToString())
+
+    def send(self, seq: int, request: bytes) -> None:
+        self._window.acquire()
+        self._sent_at_s[seq] = time.monotonic()
+        self._requests.put(request)
+
+    def finish(self) -> None:
+        """Wait until everything sent is acked, and end the stream."""
+        for _ in range(self._size):
+            self._window.acquire()
+        self._requests.put(None)
+        self._thread.join()
+        self._channel.close()
+
+    def _read(self) -> None:
+        for answer in self._answers:
+            match answer.WhichOneof("message"):
+                case "welcome":
+                    self._welcome.set()
+                case "ack":
+                    self._take_ack(answer.ack)
+                case "reject":
+                    self.rejected.append(answer.reject.reason)
+                    self._settle(answer.reject.seq)
+
+    def _take_ack(self, ack: pb.Ack) -> None:
+        for ranges in ack.acked:
+            for span in ranges.ranges:
+                for seq in range(span.first, span.last + 1):
+                    self._settle(seq)
+
+    def _settle(self, seq: int) -> None:
+        now_s = time.monotonic()
+        self.latencies_s.append(now_s - self._sent_at_s.pop(seq))
+        self.answered_at_s.append(now_s)
+        self._window.release()
+
+
+def wide_measurement(fields: int) -> Measurement:
+    """One table of many doubles: the shape that ingest prototypes are compared in."""
+    columns = tuple(gauge(f"value{number}", "A number.") for number in range(fields))
+    return Measurement(name="load_wide", help="Load.", columns=(label("part", "Which."), *columns))
+
+
+def agent_measurements() -> tuple[Measurement, ...]:
+    """The whole-host tables that an agent sends each second."""
+    names = {"cpu", "load", "memory", "swap", "disk", "disk_io", "network"}
+    return tuple(measurement for measurement in builtin() if measurement.name in names)
+
+
+def values_per_tick(measurements: Sequence[Measurement]) -> int:
+    return sum(len(measurement.columns) for measurement in measurements)
+
+
+def encode(measurements: Sequence[Measurement], *, epoch: int, batches: int, ticks: int, first_us: int) -> Iterator[bytes]:
+    """Serialized requests with seqs from 1: one row per measurement and tick, a tick a second, with numbers that look like measured ones."""
+    rng = np.random.default_rng(epoch % 2**32)
+    for seq in range(1, batches + 1):
+        ts = first_us + ((seq - 1) * ticks + np.arange(ticks, dtype=np.int64)) * 1_000_000
+        tables = [_table(measurement, ts, rng) for measurement in measurements]
+        yield pb.StreamRequest(batch=pb.Batch(epoch=epoch, seq=seq, lane=pb.LANE_LIVE, tables=tables)).SerializeToString()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def _table(measurement: Measurement, ts: "np.ndarray[tuple[int], np.dtype[np.int64]]", rng: np.random.Generator) -> pb.Table:
+    columns = [ts]
+    for column in measurement.columns:
+        if column.type == "text":
+            columns.append(np.zeros(len(ts), dtype=np.int64))
+        elif column.type == "int64":
+            columns.append(rng.integers(0, 2**40, len(ts)))
+        else:
+            columns.append(np.round(rng.random(len(ts)), 4).view(np.int64))
+    words = np.stack(columns).astype("<i8").tobytes()
+    return pb.Table(schema_id=measurement.schema_id, rows=len(ts), words=words, texts=["part"])
