@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from watchdesk_collector.clock import Clock
 from watchdesk_collector.history import CommitFailed, History, HistoryFailed, HistoryFull
 from watchdesk_collector.metrics import Metrics
-from watchdesk_collector.model import Arrival, Hole, Lane
+from watchdesk_collector.model import Arrival, Hole, Lane, Outcome
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -140,14 +140,24 @@ class Committer:
 
     async def _commit(self, group: Sequence[_Queued]) -> None:
         started_s = self._clock.monotonic_s()
-        verdicts = await self._on_writer(commit_group, self._history, [queued.entry for queued in group])
+        receipts = await self._on_writer(commit_group, self._history, [queued.entry for queued in group])
         self._metrics.commit_seconds.observe(self._clock.monotonic_s() - started_s)
-        self._on_durable([receipt.entry for receipt in verdicts if receipt.verdict is Verdict.DURABLE])
+        durable = [receipt.entry for receipt in receipts if receipt.verdict is Verdict.DURABLE]
+        self._count(durable)
+        self._on_durable(durable)
         receipts_by_recipient: dict[Recipient, list[Receipt]] = {}
-        for queued, receipt in zip(group, verdicts, strict=True):
+        for queued, receipt in zip(group, receipts, strict=True):
             receipts_by_recipient.setdefault(queued.recipient, []).append(receipt)
-        for recipient, receipts in receipts_by_recipient.items():
-            recipient.receive(receipts)
+        for recipient, its_receipts in receipts_by_recipient.items():
+            recipient.receive(its_receipts)
+
+    def _count(self, durable: Sequence[Arrival | Hole]) -> None:
+        arrivals = [entry for entry in durable if isinstance(entry, Arrival)]
+        self._metrics.batches.labels(Outcome.STORED).inc(len(arrivals))
+        self._metrics.values.inc(sum(table.words.size - table.rows for arrival in arrivals for table in arrival.tables))
+        for entry in durable:
+            if isinstance(entry, Hole):
+                self._metrics.batches.labels(entry.outcome).inc(entry.last - entry.first + 1)
 
 
 def commit_group(history: History, entries: Sequence[Arrival | Hole]) -> list[Receipt]:

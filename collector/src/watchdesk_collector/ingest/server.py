@@ -15,17 +15,19 @@ from watchdesk_collector.listen import ListenError, is_loopback, parse_listen
 def create_server(config: IngestConfig, service: IngestService) -> tuple[grpc.aio.Server, int]:
     """A server that is bound but not started, and its port. **Errors**: ListenError."""
     server = grpc.aio.server(options=_options(config))
+    port = _bind(server, config)
     handler = grpc.stream_stream_rpc_method_handler(
         service.stream, request_deserializer=parse_request, response_serializer=pb.StreamResponse.SerializeToString
     )
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("watchdesk.v1.IngestService", {"Stream": handler})])
-    try:
-        port = server.add_secure_port(config.listen, _credentials(config)) if config.tls_cert else _insecure_port(server, config)
-    except RuntimeError:
-        port = 0
-    if port == 0:
-        raise ListenError(f"ingest.listen = {config.listen!r} can't be opened: the port is in use or not yours; choose another port")
     return server, port
+
+
+def _bind(server: grpc.aio.Server, config: IngestConfig) -> int:
+    try:
+        return server.add_secure_port(config.listen, _credentials(config)) if config.tls_cert else _insecure_port(server, config)
+    except RuntimeError as error:
+        raise ListenError(f"ingest.listen = {config.listen!r} can't be opened: the port is in use or not yours; choose another port") from error
 
 
 def _insecure_port(server: grpc.aio.Server, config: IngestConfig) -> int:

@@ -75,8 +75,10 @@ class IngestService:
                 await context.write(answer)
         finally:
             reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            (failure,) = await asyncio.gather(reader, return_exceptions=True)
             self._leave(session)
+            if isinstance(failure, Exception):
+                raise failure
         if session.ending is not None:
             await context.abort(session.ending.code, session.ending.because)
 
