@@ -94,12 +94,19 @@ def subject(condition: Node) -> Node | None:
 
 
 def unit_of(node: Node, measurement: Measurement) -> str:
-    """The unit of a column or of an aggregate over one; empty for anything more."""
-    if isinstance(node, Call) and node.function in AGGREGATES and node.function != "count" and node.arguments:
-        return unit_of(node.arguments[0], measurement)
-    if isinstance(node, Name):
-        return next((column.unit for column in measurement.columns if column.name == node.name), "")
-    return ""
+    """The unit of an expression where it follows from one column, or from several of one unit; empty otherwise."""
+    match node:
+        case Name(name):
+            return next((column.unit for column in measurement.columns if column.name == name), "")
+        case Call(function, (argument,)) if function != "count":
+            return unit_of(argument, measurement)
+        case Unary("-", operand):
+            return unit_of(operand, measurement)
+        case Binary("+" | "-", left, right):
+            unit = unit_of(left, measurement)
+            return unit if unit == unit_of(right, measurement) else ""
+        case _:
+            return ""
 
 
 def _call_sql(function: str, arguments: Sequence[Node]) -> str:

@@ -145,7 +145,7 @@ def _where(condition: Condition) -> str:
 
 
 def _clears(condition: Condition) -> str:
-    return f"({sql(condition.when)}) IS NOT TRUE" if condition.clear is None else f"({sql(condition.clear)}) IS TRUE"
+    return f"({sql(condition.when)}) IS FALSE" if condition.clear is None else f"({sql(condition.clear)}) IS TRUE"
 
 
 def _facts(condition: Condition, form: str) -> str:

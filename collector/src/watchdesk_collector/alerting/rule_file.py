@@ -157,7 +157,7 @@ class _Builder:
         return None if self.complaints else rule
 
     def _silent(self) -> Rule:
-        self._check_placeholders(("host", "value"))
+        self._check_placeholders(("host", "value", "last_seen"))
         silent_for = duration(self._written.silent_for)
         return self._make(condition=None, fires_when=f"not heard for {silent_for}", clears_when="heard again", units={"value": "seconds"})
 

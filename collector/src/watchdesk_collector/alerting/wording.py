@@ -5,6 +5,8 @@ def measured(value: float | None, unit: str) -> str:
     """A number with its unit, to about three digits: 0.931 ratio → "93.1 %", bytes → "1.2 GiB", seconds → "2h 5m"."""
     if value is None:
         return "no value"
+    if unit.endswith("_per_second"):
+        return f"{measured(value, unit.removesuffix('_per_second'))}/s"
     if unit == "ratio":
         return f"{_short(value * 100)} %"
     if unit == "bytes":
