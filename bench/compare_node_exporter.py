@@ -202,7 +202,8 @@ def rate_bounds(one: Field, labels: Labels, previous: Moment | None, moment: Mom
     spent = (elapsed_s, elapsed_s) if one.per is None else growth(one.per, labels, previous, moment)
     if grown is None or spent is None or spent[1] <= 0:
         return None
-    return grown[0] / spent[1], grown[1] / spent[0] if spent[0] > 0 else math.inf
+    most = (grown[1] + one.rounding) / spent[0] if spent[0] > 0 else math.inf
+    return max(0.0, grown[0] - one.rounding) / spent[1], most
 
 
 def growth(read: Callable[[Scrape, Labels], float | str | None], labels: Labels, previous: Moment, moment: Moment) -> tuple[float, float] | None:

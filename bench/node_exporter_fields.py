@@ -45,7 +45,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """`read` gets a scrape and the labels of our row. `per` reads what a rate is divided by; None: by the time."""
+    """`read` gets a scrape and the labels of our row. `per` reads what a rate is divided by; None: by the time. `rounding`: how far apart the two
+    may be in what a rate is made of, because each cut it off elsewhere.
+    """
 
     ours: str
     theirs: str
@@ -53,6 +55,7 @@ class Field:
     read: Callable[[Scrape, Labels], float | str | None]
     per: Callable[[Scrape, Labels], float | str | None] | None = None
     tolerance: float = 0.0
+    rounding: float = 0.0
 
 
 def _metric(name: str, where: Labels = NOWHERE, scale: float = 1.0) -> tuple[str, Callable[[Scrape, Labels], float | None]]:
@@ -95,14 +98,14 @@ def _cpu(table: str, rounding_s: float, labels: Labels) -> Iterable[Field]:
         yield _field(Kind.COUNTER, f"{table}.{mode}_seconds_total", metric, where, tolerance=rounding_s)
         theirs, read = _metric(metric, where)
         _, per = _metric("node_cpu_seconds_total", labels)
-        yield Field(ours=f"{table}.{mode}_ratio", theirs=f"{theirs} / all modes", kind=Kind.RATE, read=read, per=per, tolerance=0.02)
+        yield Field(ours=f"{table}.{mode}_ratio", theirs=f"{theirs} / all modes", kind=Kind.RATE, read=read, per=per, rounding=rounding_s)
     yield Field(
         ours=f"{table}.busy_ratio",
         theirs="all modes but idle and iowait / all modes",
         kind=Kind.RATE,
         read=lambda scrape, row: _busy(scrape, {key: row[label] for key, label in labels.items()}),
         per=_metric("node_cpu_seconds_total", labels)[1],
-        tolerance=0.02,
+        rounding=rounding_s * len(MODES),
     )
 
 
@@ -123,9 +126,10 @@ def _load(span: str) -> Iterable[Field]:
 
 
 def _memory() -> Iterable[Field]:
-    exact = {"commit_limit_bytes"}
+    steady = {"buffers_bytes", "shared_bytes", "mapped_bytes", "slab_bytes", "slab_reclaimable_bytes", "page_tables_bytes"}
+    tolerances = dict.fromkeys(BYTES_FIELDS, 64 * _MEBIBYTE) | dict.fromkeys(steady, 4 * _MEBIBYTE) | {"commit_limit_bytes": 0}
     for name, (source, _) in BYTES_FIELDS.items():
-        yield _field(Kind.GAUGE, f"memory.{name}", f"node_memory_{source}_bytes", tolerance=0 if name in exact else 64 * _MEBIBYTE)
+        yield _field(Kind.GAUGE, f"memory.{name}", f"node_memory_{source}_bytes", tolerance=tolerances[name])
     yield _field(Kind.GAUGE, "memory.total_bytes", "node_memory_MemTotal_bytes")
     yield _field(Kind.GAUGE, "memory.available_bytes", "node_memory_MemAvailable_bytes", tolerance=64 * _MEBIBYTE)
     yield _computed(Kind.GAUGE, "memory.used_bytes", "MemTotal - MemAvailable", lambda s, _: _used_memory(s), tolerance=64 * _MEBIBYTE)
@@ -216,7 +220,7 @@ def _disk_io() -> Iterable[Field]:
     yield from _counter_and_rate("disk_io.queued_seconds_total", "disk_io.queue_length", "node_disk_io_time_weighted_seconds_total", of)
     yield _field(Kind.COUNTER, "disk_io.read_seconds_total", "node_disk_read_time_seconds_total", of)
     yield _field(Kind.COUNTER, "disk_io.write_seconds_total", "node_disk_write_time_seconds_total", of)
-    yield _field(Kind.GAUGE, "disk_io.in_progress", "node_disk_io_now", of, tolerance=256)
+    yield _field(Kind.GAUGE, "disk_io.in_progress", "node_disk_io_now", of, tolerance=64)
 
 
 def _awaits() -> Iterable[Field]:
