@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,19 +19,21 @@ MakeDesk = Callable[[SqlConfig], Desk]
 
 
 @pytest.fixture
-def make_desk(tmp_path: Path) -> MakeDesk:
-    """A runner over the small history, whose folder lies in a state folder that others may not enter."""
+def make_desk(tmp_path: Path) -> Iterator[MakeDesk]:
+    """A runner over the small history, which lies in a state folder that others may not enter."""
+    shelves: list[Shelf] = []
 
     def make(config: SqlConfig) -> Desk:
         state = tmp_path / "state"
         state.mkdir(mode=0o700)
-        (state / "ops.db").write_text("secret")
-        folder = state / "history" / "parquet"
-        folder.mkdir(parents=True)
-        shelf = Shelf(folder)
-        return Desk(shelf=shelf, runner=SqlRunner(history=shelf, folder=folder, config=config, clock=SystemClock()))
+        (state / "history").mkdir()
+        shelf = Shelf(state / "history")
+        shelves.append(shelf)
+        return Desk(shelf=shelf, runner=SqlRunner(history=shelf, folder=shelf.folder, config=config, clock=SystemClock()))
 
-    return make
+    yield make
+    for shelf in shelves:
+        shelf.close()
 
 
 @pytest.fixture

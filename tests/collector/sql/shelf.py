@@ -1,13 +1,15 @@
-"""A small history for the SQL tests: two days of `cpu` in real Parquet files, its newest minute hot; `probe` hot alone; `disk` without rows."""
+"""A real, small history for the SQL tests: `cpu` of two hosts in two sealed files and a hot minute; `probe` hot alone; `disk` without rows."""
 
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from watchdesk_collector.history import Snapshot, TableSnapshot, hot_name
+import numpy as np
+from watchdesk_collector.clock import SystemClock, to_us
+from watchdesk_collector.history import History, HistoryConfig, Snapshot
+from watchdesk_collector.metrics import Metrics
+from watchdesk_collector.model import NULL_INT64, Arrival, Host, Lane, Table
 from watchdesk_proto.catalogue import Measurement, Type, gauge, label, text
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -17,71 +19,74 @@ PROBE = Measurement(
     name="probe", help="Probes.", columns=(label("probe", "Which."), gauge("success", "Whether.", type=Type.INT64), text("error", "What was wrong."))
 )
 DISK = Measurement(name="disk", help="Disks.", columns=(label("mount", "Where."), gauge("used_ratio", "How full.", unit="ratio")))
-_ARROW = {Type.FLOAT64: pa.float64(), Type.INT64: pa.int64(), Type.TEXT: pa.dictionary(pa.int32(), pa.string())}
 
 
 class Shelf:
-    """What the runner sees of history; remembers the ranges that it was asked for."""
+    """What the runner sees of history; remembers what it was asked for."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.was_asked = threading.Event()
+    def __init__(self, path: Path) -> None:
         self.asked: list[tuple[tuple[str, ...], datetime | None, datetime | None]] = []
-        self.hot = {"cpu": _cpu_rows(NOW, 60), "probe": _probe_rows(), "disk": _no_rows(DISK)}
-        self.files: dict[str, list[Path]] = {"cpu": [self._seal(days) for days in (2, 1)], "probe": [], "disk": []}
+        self.was_asked = threading.Event()
+        self.folder = path / "parquet"
+        self._history = _filled(path)
 
     def catalogue(self) -> Sequence[Measurement]:
-        return (CPU, PROBE, DISK)
+        return self._history.catalogue()
 
     def snapshot(self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None) -> Snapshot:
         self.asked.append((tuple(tables), since, until))
         self.was_asked.set()
-        return Snapshot(
-            tables={name: self._table(name) for name in tables},
-            hosts=pa.table({"host_id": pa.array(list(HOSTS), pa.int64()), "host": list(HOSTS.values())}),
-            catalog=pa.table({"measurement": ["cpu", "cpu", "probe"], "name": ["busy_ratio", "idle_ratio", "success"]}),
-        )
+        return self._history.snapshot(tables, since, until)
 
-    def _table(self, name: str) -> TableSnapshot:
-        columns = next([column.name for column in measurement.columns] for measurement in self.catalogue() if measurement.name == name)
-        paths = ", ".join(f"'{path}'" for path in self.files[name])
-        sealed = f"UNION ALL BY NAME FROM read_parquet([{paths}], union_by_name = true)" if paths else ""
-        relation = f"SELECT r.ts, h.host, r.host_id, {', '.join(columns)} FROM (FROM {hot_name(name)} {sealed}) r JOIN hosts h USING (host_id)"
-        return TableSnapshot(hot=self.hot[name], files=self.files[name], relation=relation)
-
-    def _seal(self, days: int) -> Path:
-        day = NOW - timedelta(days=days)
-        path = self.folder / "cpu" / f"{day:%Y-%m-%d}" / "1.parquet"
-        path.parent.mkdir(parents=True)
-        pq.write_table(_cpu_rows(day, 3600), path)
-        return path
+    def close(self) -> None:
+        self._history.close()
 
 
-def _cpu_rows(until: datetime, seconds: int) -> pa.Table:
-    slots = [until - timedelta(seconds=seconds - second) for second in range(seconds) for _ in HOSTS]
-    count = len(slots)
-    return pa.table(
-        {
-            "ts": pa.array(slots, pa.timestamp("us", tz="UTC")),
-            "host_id": pa.array([*HOSTS] * seconds, pa.int64()),
-            "busy_ratio": [index / count for index in range(count)],
-            "idle_ratio": [1 - index / count for index in range(count)],
-        }
+def _filled(path: Path) -> History:
+    history = History(
+        path=path,
+        config=HistoryConfig(free_space_floor=1 << 20),
+        catalogue=(CPU, PROBE, DISK),
+        hosts=lambda: [_host(host_id, name) for host_id, name in HOSTS.items()],
+        clock=SystemClock(),
+        metrics=Metrics(),
+    )
+    history.open()
+    for seq, days in enumerate((2, 1), start=1):
+        history.commit([_arrival(host_id, seq, [_cpu(NOW - timedelta(days=days), 3600)]) for host_id in HOSTS], [])
+        history.seal()
+    history.commit([_arrival(host_id, 3, [_cpu(NOW, 60)]) for host_id in HOSTS], [])
+    history.commit([_arrival(1, 4, [_probe()])], [])
+    return history
+
+
+def _host(host_id: int, name: str) -> Host:
+    return Host(
+        host_id=host_id,
+        agent_id=f"agent-{host_id}",
+        name=name,
+        first_seen_at=NOW,
+        last_seen_at=NOW,
+        boot_id="boot",
+        agent_version="0.1.0",
+        clock_offset_s=0.0,
+        connected=True,
     )
 
 
-def _probe_rows() -> pa.Table:
-    return pa.table(
-        {
-            "ts": pa.array([NOW, NOW], pa.timestamp("us", tz="UTC")),
-            "host_id": pa.array([1, 1], pa.int64()),
-            "probe": pa.array(["site", "mail"]).dictionary_encode(),
-            "success": pa.array([1, None], pa.int64()),
-            "error": pa.array([None, "connection refused"]).dictionary_encode(),
-        }
-    )
+def _arrival(host_id: int, seq: int, tables: Sequence[Table]) -> Arrival:
+    return Arrival(
+        host_id=host_id, epoch=7, seq=seq, lane=Lane.LIVE, received_at_us=to_us(NOW), content_hash=seq, bytes=100, tables=tables
+    )  # fmt: skip
 
 
-def _no_rows(measurement: Measurement) -> pa.Table:
-    columns = {column.name: pa.array([], _ARROW[column.type]) for column in measurement.columns}
-    return pa.table({"ts": pa.array([], pa.timestamp("us", tz="UTC")), "host_id": pa.array([], pa.int64()), **columns})
+def _cpu(until: datetime, seconds: int) -> Table:
+    """One row a second, the last a second before `until`."""
+    busy = np.linspace(0, 1, seconds)
+    slots = to_us(until) - np.arange(seconds, 0, -1) * 1_000_000
+    return Table(schema_id=CPU.schema_id, words=np.stack([slots, busy.view(np.int64), (1 - busy).view(np.int64)]), texts=())
+
+
+def _probe() -> Table:
+    rows = [[to_us(NOW), to_us(NOW)], [0, 1], [1, NULL_INT64], [-1, 2]]
+    return Table(schema_id=PROBE.schema_id, words=np.array(rows, np.int64), texts=("site", "mail", "connection refused"))

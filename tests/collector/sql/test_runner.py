@@ -4,6 +4,7 @@ import gc
 import io
 import json
 import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,11 @@ async def test_tables_without_rows_or_without_files_can_be_asked(desk: Desk) -> 
 
 async def test_hosts_and_catalog_are_always_there(desk: Desk) -> None:
     assert (await answer(desk, "SELECT host FROM hosts ORDER BY host"))["rows"] == [["db1"], ["web1"]]
-    assert (await answer(desk, "SELECT name FROM catalog WHERE measurement = 'probe'"))["rows"] == [["success"]]
+    assert (await answer(desk, "SELECT column_name FROM catalog WHERE measurement = 'probe' AND kind = 'gauge'"))["rows"] == [["success"]]
 
 
 async def test_show_tables_and_describe_work_as_at_a_prompt(desk: Desk) -> None:
-    assert [row[0] for row in (await answer(desk, "SHOW TABLES"))["rows"]] == ["catalog", "cpu", "disk", "hosts", "probe"]
+    assert [row[0] for row in (await answer(desk, "SHOW TABLES"))["rows"]] == ["batch", "catalog", "cpu", "disk", "hosts", "probe"]
     assert [row[0] for row in (await answer(desk, "DESCRIBE cpu"))["rows"]] == ["ts", "host", "host_id", "busy_ratio", "idle_ratio"]
     assert (await answer(desk, "SUMMARIZE cpu"))["row_count"] == 5
 
@@ -181,6 +182,19 @@ async def test_long_lines_are_shown_around_the_place(desk: Desk) -> None:
     text, caret = wrong.excerpt.split("\n")
     assert text[caret.index("^") :].startswith("nope")
     assert len(text) < 110
+
+
+async def test_files_that_the_process_may_not_read_are_told_of(desk: Desk) -> None:
+    for file in desk.shelf.folder.rglob("*.parquet"):
+        file.chmod(0)
+    wrong = await error(desk, "SELECT count(*) FROM cpu")
+    assert wrong.fault is Fault.HISTORY
+    assert wrong.message.startswith("history's files cannot be read: ")
+
+
+async def test_a_history_without_any_file_can_be_asked(desk: Desk) -> None:
+    shutil.rmtree(desk.shelf.folder)
+    assert (await answer(desk, "SELECT count(*) FROM probe"))["rows"] == [[2]]
 
 
 async def test_a_slow_query_is_stopped_at_its_deadline_and_told_so(desk: Desk) -> None:

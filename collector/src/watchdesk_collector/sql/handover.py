@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from watchdesk_proto.catalogue import Measurement, Type
 
 from watchdesk_collector.history import Snapshot, hot_name
+from watchdesk_collector.history.relation import literal
 from watchdesk_collector.sql.job import View
 
 _SQL_TYPES = {Type.FLOAT64: "DOUBLE", Type.INT64: "BIGINT", Type.TEXT: "VARCHAR"}
@@ -47,7 +48,7 @@ def hand_over(snapshot: Snapshot, folder: Path, *, by_name_only: Iterable[Measur
     return Handover(
         views=[
             *(View(name, f"FROM read_parquet('{_path(file)}')") for name, file in memory_files.items()),
-            *(View(name, table.relation.replace(f"{folder}{os.sep}", "")) for name, table in snapshot.tables.items()),
+            *(View(name, table.relation.replace(_as_written(folder), "")) for name, table in snapshot.tables.items()),
             *(_empty_view(measurement) for measurement in by_name_only if measurement.name not in snapshot.tables),
         ],
         files=[*map(_path, memory_files.values()), *sealed],
@@ -74,6 +75,11 @@ def _text_columns(rows: pa.Table) -> list[str]:
 
 def _path(file: FileIO) -> str:
     return f"/proc/self/fd/{file.fileno()}"
+
+
+def _as_written(folder: Path) -> str:
+    """How the paths of files in the folder begin in a relation's SQL."""
+    return literal(folder)[1:-1] + os.sep
 
 
 def _below(folder: Path, path: Path) -> str:

@@ -139,6 +139,7 @@ class SqlRunner:
             await process.wait()
 
     def _hand_over(self, permit: Permitted) -> Handover:
+        self._folder.mkdir(parents=True, exist_ok=True)
         snapshot = self._history.snapshot(sorted(permit.tables.difference(_ALWAYS_THERE)), permit.ts.since, permit.ts.until)
         return hand_over(snapshot, self._folder, by_name_only=self._history.catalogue() if permit.lists_tables else ())
 

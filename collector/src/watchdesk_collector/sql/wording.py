@@ -37,6 +37,8 @@ def explain(problem: Problem, query: str, columns: Collection[str]) -> SqlError:
     position = _in_characters(query, problem.position)
     if problem.kind == OUT_OF_MEMORY:
         return SqlError(fault=Fault.MEMORY, message="the query needs more memory than one may have; narrow it, or raise sql.memory_limit")
+    if problem.kind == "IO":
+        return SqlError(fault=Fault.HISTORY, message=f"history's files cannot be read: {_first_line(problem.message)}")
     return error_at(Fault.QUERY, _message(problem, query, position, columns), query, position)
 
 
