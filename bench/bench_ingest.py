@@ -19,6 +19,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from load import LoadAgent, LoadedCollector, agent_measurements, encode, now_us, values_per_tick, wide_measurement
+from processes import cpu_s
 from watchdesk_proto.catalogue import Measurement
 
 AGENTS = 16
@@ -117,12 +118,6 @@ def generate(target: tuple[str, Path, str], shape: str, ticks: int, number: int,
     for agent in agents:
         agent.finish()
     done.wait()
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process and all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

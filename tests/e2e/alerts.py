@@ -77,9 +77,10 @@ class Stage:
         return f"""
 [alerting]
 interval = "1s"
+grace = "3s"
 rules = ["{folder}/rules.toml"]
 [notify.email.test]
-host = "127.0.0.1"
+server = "127.0.0.1"
 port = {self._mail_port}
 ca_file = "{self.here.tls.authority}"
 username = "watchdesk"
@@ -134,7 +135,8 @@ def tell_both(stage: Stage, report: Report) -> None:
     mails.stop()
     hooks.stop()
     report.figure("subjects", [subject(alert_mail), subject(recovery_mail)])
-    report.figure("webhook states", [alert_hook.body.get("state"), recovery_hook.body.get("state")])
+    states = [alert_hook.body["status"], recovery_hook.body["status"]]
+    report.claim(f"the webhooks say {states[0]} and {states[1]}", states == ["firing", "resolved"])
     report.claim("alert and recovery came by mail and by webhook, every signature was right", hooks.refused == 0)
     report.claim("alert and recovery have keys of their own", alert_hook.idempotency_key != recovery_hook.idempotency_key)
 

@@ -119,10 +119,14 @@ listen = "127.0.0.1:{ports["web"]}"
 
 [alerting]
 interval = "1s"
+grace = "3s"
 rules = ["{place.directory / "rules.toml"}"]
 
+[notify]
+base_url = "http://127.0.0.1:{ports["web"]}"
+
 [notify.email.demo]
-host = "127.0.0.1"
+server = "127.0.0.1"
 port = {ports["smtp"]}
 ca_file = "{place.tls.authority}"
 username = "{MAIL_USER}"
