@@ -1,5 +1,7 @@
 """Mail: one message as text and HTML, over SMTP."""
 
+import asyncio
+import logging
 import ssl
 from collections.abc import Mapping
 from email.message import EmailMessage
@@ -17,6 +19,8 @@ from watchdesk_collector.notify.secrets import read_secret
 
 LONGEST_SUBJECT = 150
 
+log = logging.getLogger(__name__)
+
 
 class EmailNotifier:
     """Sends to one [notify.email.NAME]."""
@@ -25,25 +29,28 @@ class EmailNotifier:
         self._config = config
 
     async def send(self, notification: Notification, idempotency_key: str) -> None:
-        """Deliver to the server. **Errors**: DeliveryError; some of several recipients refused is one that is permanent."""
-        message = mail_of(notification, self._config, idempotency_key)
+        """Deliver to the server; that some of several recipients are refused is logged, as the others have it. **Errors**: DeliveryError."""
+        config = self._config
+        message = mail_of(notification, config, idempotency_key)
         try:
-            refused, _ = await aiosmtplib.send(message, sender=self._config.sender, recipients=list(self._config.to), **self._connection())
+            async with asyncio.timeout(config.timeout):
+                refused, _ = await aiosmtplib.send(message, sender=config.sender, recipients=list(config.to), **self._connection())
         except SecretUnreadable as error:
             raise DeliveryError(str(error)) from error
         except aiosmtplib.SMTPAuthenticationError as error:
-            raise DeliveryError(f"{self._config.server} does not take the user name and password ({error.code})") from error
+            raise DeliveryError(f"{config.server} does not take the user name and password ({error.code})") from error
         except aiosmtplib.SMTPRecipientsRefused as error:
-            codes = [refusal.code for refusal in error.recipients]
             text = "; ".join(f"{refusal.recipient}: {refusal.code} {clean(refusal.message)}" for refusal in error.recipients)
-            raise DeliveryError(f"{self._config.server} refuses every recipient: {text}", permanent=min(codes) >= 500) from error
+            is_permanent = all(refusal.code >= 500 for refusal in error.recipients)
+            raise DeliveryError(f"{config.server} refuses every recipient: {text}", permanent=is_permanent) from error
         except aiosmtplib.SMTPResponseException as error:
-            raise DeliveryError(f"{self._config.server} answered {error.code} {clean(error.message)}", permanent=error.code >= 500) from error
-        except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
-            raise DeliveryError(f"{self._config.server}:{self._config.port}: {clean(str(error)) or type(error).__name__}") from error
-        if refused:
-            text = "; ".join(f"{recipient}: {clean(str(why))}" for recipient, why in refused.items())
-            raise DeliveryError(f"delivered, but not to everybody: {text}", permanent=True)
+            raise DeliveryError(f"{config.server} answered {error.code} {clean(error.message)}", permanent=error.code >= 500) from error
+        except TimeoutError as error:
+            raise DeliveryError(f"{config.server}:{config.port} took longer than {config.timeout:g} s") from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise DeliveryError(f"{config.server}:{config.port}: {clean(str(error)) or type(error).__name__}") from error
+        for recipient, why in refused.items():
+            log.warning("%s refuses recipient %s, the others have the mail: %s", config.server, recipient, clean(str(why)))
 
     def _connection(self) -> Mapping[str, Any]:
         config = self._config

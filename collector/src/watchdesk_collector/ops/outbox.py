@@ -118,6 +118,12 @@ def count_due(engine: sa.Engine) -> int:
         return connection.execute(sa.select(sa.func.count()).select_from(outbox).where(_IS_DUE)).scalar_one()
 
 
+def drop_receiver(connection: sa.Connection, receiver: str, at: datetime) -> int:
+    """Drop all that waits for a receiver; returns how many messages that was."""
+    update = sa.update(outbox).where(outbox.c.receiver == receiver, _IS_DUE)
+    return connection.execute(update.values(state=OutboxState.DROPPED, finished_at_us=to_us(at))).rowcount
+
+
 def record_attempt(connection: sa.Connection, message: Message, tried: Attempt) -> None:
     """Add the row of one attempt."""
     values = {
