@@ -27,7 +27,7 @@ BETWEEN_READINGS_S = 1.0  # rates need two
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     _set_up_logging()
     try:
         return int(options.command(options))
@@ -70,7 +70,8 @@ def _metrics(options: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The commands and their options; docs/commands.md is written from it."""
     parser = argparse.ArgumentParser(prog="watchdesk-agent", description="Samples this host, keeps what it measured, and sends it to the collector.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
