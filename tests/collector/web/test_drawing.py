@@ -30,7 +30,15 @@ def test_neighbouring_slots_in_one_state_become_one_run() -> None:
 
 @pytest.mark.parametrize(
     ("value", "unit", "top"),
-    [(0, Unit.NUMBER, 1.0), (0.9, Unit.NUMBER, 1.0), (3.1, Unit.NUMBER, 4.0), (1000, Unit.BYTES, 1024.0), (3 * 2**20, Unit.BYTES, 2**22)],
+    [
+        (0, Unit.NUMBER, 1.0),
+        (0.9, Unit.NUMBER, 1.0),
+        (3.1, Unit.NUMBER, 4.0),
+        (1000, Unit.BYTES, 1024.0),
+        (3 * 2**20, Unit.BYTES, 3 * 2**20),
+        (3.5 * 2**20, Unit.BYTES, 2**22),
+        (16 * 2**30, Unit.BYTES, 16 * 2**30),
+    ],
 )
 def test_an_axis_ends_at_a_round_number_above_the_values(value: float, unit: Unit, top: float) -> None:
     assert round_up(value, unit) == top
@@ -52,8 +60,8 @@ def test_a_lone_value_is_a_dot_and_a_band_needs_two() -> None:
 def test_traffic_in_the_other_direction_is_drawn_below_zero() -> None:
     rows = [{"slot": slot, "part": "sda", "read": 512.0, "written": 1024.0} for slot in (0, 1)]
     chart = build_chart(DISK_IO, rows, SLOTS)
-    assert axis_for(chart).low == -axis_for(chart).high == -2048.0
-    assert [stroke.path for stroke in draw(chart).strokes] == ["M0 37.5L1 37.5", "M0 75L1 75"]
+    assert axis_for(chart).low == -axis_for(chart).high == -1024.0
+    assert [stroke.path for stroke in draw(chart).strokes] == ["M0 25L1 25", "M0 100L1 100"]
     assert {series.colour for series in chart.series} == {0}
 
 

@@ -89,4 +89,18 @@ def _rounded(values: Values) -> list[float | None]:
 
 
 def _alert(alert: Alert) -> dict[str, object]:
-    return {"rule": alert.rule, "host": alert.host}
+    return {
+        "incident_id": alert.incident_id,
+        "rule": alert.rule,
+        "severity": alert.severity,
+        "host": alert.host,
+        "labels": dict(alert.labels),
+        "state": alert.state,
+        "value": alert.value,
+        "summary": alert.summary,
+        "since": iso(alert.since),
+        "fired_at": iso(alert.fired_at),
+        "resolved_at": iso(alert.resolved_at) if alert.resolved_at else None,
+        "reason": alert.reason,
+        "held": alert.held,
+    }

@@ -1,6 +1,6 @@
 """What the handlers get: one frozen record under the application's key `DEPS`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +16,7 @@ from watchdesk_collector.ops.hosts import HostDirectory
 from watchdesk_collector.web.config import WebConfig
 
 if TYPE_CHECKING:
-    from watchdesk_collector.sql import SqlRunner
+    from watchdesk_collector.sql.runner import SqlRunner
 
 
 class HistoryReader(Protocol):
@@ -46,6 +46,7 @@ class WebDeps:
     clock: Clock
     history: HistoryReader
     hosts: HostDirectory
+    rules: Collection[str]  # names of those in force
     ops: Engine
     metrics: Metrics
     sql: "SqlRunner"

@@ -56,7 +56,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stroke:
-    """A path and how the stylesheet draws it: "area", "band", "line" or "limit", in the colour of a series."""
+    """A path and how the stylesheet draws it: "band", or the role of its series, in the colour of it."""
 
     kind: str
     colour: int
@@ -114,11 +114,12 @@ def axis_for(chart: Chart) -> Axis:
 
 
 def round_up(value: float, unit: Unit) -> float:
-    """The next 1, 2 or 5 (for bytes: power of two) that halves into something readable."""
+    """The next number above that is round and halves into a round one; for bytes in binary."""
     if value <= 0:
         return 1.0
     if unit in (Unit.BYTES, Unit.BYTES_PER_SECOND):
-        return max(2.0 ** math.ceil(math.log2(value * 1.02)), 1024.0)
+        power = 2.0 ** math.floor(math.log2(max(value, 1024.0)))
+        return next(step * power for step in (1, 1.5, 2) if step * power >= value)
     magnitude = 10.0 ** math.floor(math.log10(value))
     return next(step * magnitude for step in (1, 2, 4, 6, 8, 10, 20) if step * magnitude >= value * 1.02)
 
@@ -175,7 +176,7 @@ def _lines(chart: Chart, axis: Axis) -> Iterable[Stroke]:
             continue
         sign = -1 if series.role is Role.BELOW else 1
         pieces = [_open([(x, axis.y(sign * (series.values[x] or 0.0))) for x in run]) for run in runs(series)]
-        yield Stroke(kind="limit" if series.role is Role.LIMIT else "line", colour=series.colour, path="".join(pieces))
+        yield Stroke(kind="line" if series.role is Role.BELOW else series.role, colour=series.colour, path="".join(pieces))
 
 
 def _points(values: Values, run: Sequence[int], axis: Axis) -> Points:

@@ -43,7 +43,7 @@ async def show_errors(request: web.Request, handler: Handler) -> web.StreamRespo
 
 def _answer(request: web.Request, status: int, message: str, headers: dict[str, str]) -> web.Response:
     if request.path.startswith("/api/"):
-        return web.json_response({"error": message}, status=status, headers=headers)
+        return web.json_response({"error": {"message": message}}, status=status, headers=headers)
     page = request.app[TEMPLATES].render("error.html", title=_TITLES.get(status, "That did not work"), status=status, message=message)
     return web.Response(text=page, content_type="text/html", status=status, headers=headers)
 

@@ -50,10 +50,11 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostReadings:
-    """What history says of one host, but for its charts."""
+    """What history and ops.db say of one host, but for its charts."""
 
     facts: Row | None
     logs: Sequence[LogLine]
+    recent: Sequence[Alert]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +104,8 @@ def build_host(host: Host, row: HostRow, status: StatusView, readings: HostReadi
         at=status.at,
         row=row,
         facts=build_facts(host, readings.facts, at=status.at),
-        firing=tuple(alert for alert in status.firing if alert.host == host.name),
-        recent=tuple(alert for alert in status.recent if alert.host == host.name),
+        firing=tuple(alert for alert in status.firing if alert.host_id == host.host_id),
+        recent=tuple(readings.recent),
         probes=tuple(probe for probe in status.probes if probe.host == host.name),
         logs=tuple(readings.logs),
     )

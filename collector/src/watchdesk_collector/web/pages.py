@@ -70,7 +70,7 @@ async def _read_view(request: web.Request) -> HostView:
     row = next((row for row in status.hosts if row.name == known.name), None)
     if row is None:
         raise web.HTTPServiceUnavailable(text=f"{known.name} has only just connected; try again in a moment.", headers={"Retry-After": "5"})
-    readings = await request.app[READS].run(read_host, deps.history, known, status.at)
+    readings = await request.app[READS].run(read_host, deps, known, status.at)
     return build_host(known, row, status, readings)
 
 

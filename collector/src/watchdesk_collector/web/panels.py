@@ -23,6 +23,7 @@ class Role(StrEnum):
     LINE = "line"
     AREA = "area"  # on top of the areas before it
     BELOW = "below"  # downwards from zero, for the other direction of traffic
+    PEAK = "peak"  # a thin line: the worst within each slot
     LIMIT = "limit"  # a thin dashed line that others are read against
 
 
@@ -75,7 +76,7 @@ CPU = Panel(
         Line(column="irq", name="interrupts", role=Role.AREA),
         Line(column="iowait", name="waiting for I/O", role=Role.AREA),
         Line(column="steal", name="stolen", role=Role.AREA),
-        Line(column="peak", name="busiest moment", role=Role.LIMIT),
+        Line(column="peak", name="busiest moment", role=Role.PEAK),
     ),
 )
 

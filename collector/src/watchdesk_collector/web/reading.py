@@ -76,12 +76,13 @@ class StatusReader:
         return self._bars
 
 
-def read_host(history: HistoryReader, host: Host, now: datetime) -> HostReadings:
+def read_host(deps: WebDeps, host: Host, now: datetime) -> HostReadings:
     """**Errors**: HistoryError."""
     facts_since = host.last_seen_at - _FACTS_LOOK_BACK
     return HostReadings(
-        facts=queries.host_facts(history, host_id=host.host_id, since=facts_since),
-        logs=_read_logs(history, host, since=now - _LOGS_LOOK_BACK),
+        facts=queries.host_facts(deps.history, host_id=host.host_id, since=facts_since),
+        logs=_read_logs(deps.history, host, since=now - _LOGS_LOOK_BACK),
+        recent=alerts.recent(deps.ops, _MAX_RECENT_ALERTS, host_id=host.host_id),
     )
 
 

@@ -59,18 +59,19 @@ class Chart:
 
 
 def build_chart(panel: Panel, rows: Iterable[Mapping[str, Any]], slots: Slots) -> Chart:
-    """The busiest `MAX_PARTS` parts, in the order of their names, so that colours stay from one refresh to the next."""
+    """The busiest `MAX_PARTS` parts, in the order of their names, so that colours stay from one refresh to the next; areas of nothing but zero go."""
     rows_by_part: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         if 0 <= row["slot"] < slots.count:
             rows_by_part.setdefault(row.get("part", ""), []).append(row)
     shown = sorted(_busiest(panel, rows_by_part))
-    series = tuple(
+    series = [
         _build_series(line, part, rows_by_part[part], slots.count, colour=place if part else index)
         for place, part in enumerate(shown)
         for index, line in enumerate(panel.lines)
-    )
-    return Chart(panel=panel, slots=slots, series=series, left_out=len(rows_by_part) - len(shown))
+    ]
+    worth_showing = tuple(one for one in series if one.role is not Role.AREA or any(one.values))
+    return Chart(panel=panel, slots=slots, series=worth_showing, left_out=len(rows_by_part) - len(shown))
 
 
 def runs(series: Series) -> list[list[int]]:

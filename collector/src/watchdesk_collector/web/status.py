@@ -13,6 +13,7 @@ from enum import StrEnum
 from watchdesk_collector.clock import from_us
 from watchdesk_collector.model import Host
 from watchdesk_collector.ops.alerts import Alert
+from watchdesk_collector.ops.severity import Severity
 from watchdesk_collector.web.drawing import Run, SlotState, bar, spark
 from watchdesk_collector.web.queries import Row, Slots
 from watchdesk_collector.web.words import plural
@@ -136,7 +137,7 @@ class StatusReadings:
 
 
 def build_status(readings: StatusReadings) -> StatusView:
-    """Hosts and probes sorted worst first, then by name; alerts worst first, then newest first."""
+    """Hosts and probes sorted worst first, then by name; alerts as they come: worst first, resolved ones newest first."""
     hosts = build_hosts(readings)
     probes = build_probes(readings)
     return StatusView(
@@ -144,17 +145,17 @@ def build_status(readings: StatusReadings) -> StatusView:
         headline=build_headline(hosts, probes),
         hosts=tuple(hosts),
         probes=tuple(probes),
-        firing=tuple(sorted(readings.firing, key=_urgency)),
+        firing=tuple(readings.firing),
         recent=tuple(readings.recent),
         notice=readings.notice,
     )
 
 
 def build_hosts(readings: StatusReadings) -> list[HostRow]:
-    alerts_by_host: dict[str, list[Alert]] = defaultdict(list)
+    alerts_by_host: dict[int, list[Alert]] = defaultdict(list)
     for alert in readings.firing:
-        alerts_by_host[alert.host].append(alert)
-    rows = [_build_host(host, alerts_by_host[host.name], readings) for host in readings.hosts]
+        alerts_by_host[alert.host_id].append(alert)
+    rows = [_build_host(host, alerts_by_host[host.host_id], readings) for host in readings.hosts]
     return sorted(rows, key=lambda row: (_HOST_RANK[row.state], row.name))
 
 
@@ -194,9 +195,9 @@ def host_state(host: Host, firing: Iterable[Alert], *, at: datetime, silent_afte
     if (at - host.last_seen_at).total_seconds() > silent_after_s:
         return HostState.SILENT
     severities = {alert.severity for alert in firing}
-    if "critical" in severities:
+    if Severity.CRITICAL in severities:
         return HostState.CRITICAL
-    return HostState.WARNING if "warning" in severities else HostState.UP
+    return HostState.WARNING if Severity.WARNING in severities else HostState.UP
 
 
 def slot_states(rows: Iterable[Row], grid: Slots) -> list[SlotState]:
@@ -224,7 +225,7 @@ def _build_host(host: Host, firing: Sequence[Alert], readings: StatusReadings) -
 def _reason(state: HostState, firing: Sequence[Alert]) -> str:
     if state is HostState.SILENT or not firing:
         return ""
-    worst, *others = sorted(firing, key=_urgency)
+    worst, *others = firing
     return worst.rule + (f" and {len(others)} more" if others else "")
 
 
@@ -263,10 +264,6 @@ def _slot_state(attempts: int, successes: int) -> SlotState:
     if successes == attempts:
         return SlotState.UP
     return SlotState.PARTIAL if successes else SlotState.DOWN
-
-
-def _urgency(alert: Alert) -> tuple[bool, float]:
-    return alert.severity != "critical", -alert.since.timestamp()
 
 
 def _down(count: int) -> list[str]:

@@ -5,7 +5,7 @@
 (() => {
   const root = document.getElementById("charts");
   if (!root) return;
-  const HEIGHT = 170;
+  const HEIGHT = 160;
   const figures = new Map([...root.querySelectorAll("[data-chart]")].map((figure) => [figure.dataset.chart, figure]));
   const plots = new Map();
   const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -76,9 +76,10 @@
         bands.push({ series: [high, low], fill: withAlpha(colour, 0.18) });
       }
       const isArea = one.role === "area";
+      const isThin = one.role === "limit" || one.role === "peak";
       const at = add(values, {
-        stroke: one.role === "limit" ? styleOf("--quiet") : colour,
-        width: isArea ? 0 : one.role === "limit" ? 1 : 1.5,
+        stroke: isThin ? styleOf("--quiet") : colour,
+        width: isArea ? 0 : isThin ? 1 : 1.5,
         dash: one.role === "limit" ? [3, 4] : undefined,
         fill: isArea && lastArea === null ? withAlpha(colour, 0.7) : undefined,
         points: { show: false },
@@ -124,12 +125,13 @@
     const options = {
       width: place.clientWidth,
       height: HEIGHT,
+      padding: [8, 4, 0, 0],
       legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { sync: { key: "host" }, drag: { x: true, y: false }, points: { size: 6 } },
       scales: { y: { range: () => [entry.chart.low, entry.chart.high] } },
       axes: [
-        { ...text, grid: { show: false }, values: times },
+        { ...text, size: 26, gap: 4, grid: { show: false }, values: times },
         { ...text, size: 66, grid: { stroke: styleOf("--grid"), width: 1 }, splits: () => splitsOf(entry.chart), values: inUnit },
       ],
       series: lines,

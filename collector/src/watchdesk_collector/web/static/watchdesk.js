@@ -3,10 +3,10 @@
 "use strict";
 
 (() => {
-  const fragment = document.querySelector("[data-fragment]");
+  const main = document.querySelector("[data-fragment]");
   const sign = document.getElementById("live");
   let source = null;
-  let version = fragment.dataset.version || "";
+  let version = main.dataset.version || "";
   let isFetching = false;
 
   function tell(text, isLive) {
@@ -45,10 +45,10 @@
     if (newVersion === version || isFetching) return;
     isFetching = true;
     try {
-      const answer = await fetch(fragment.dataset.fragment, { headers: { Accept: "text/html" } });
+      const answer = await fetch(main.dataset.fragment, { headers: { Accept: "text/html" } });
       if (!answer.ok) throw new Error(answer.statusText);
       const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
-      swapChildren(fragment, parsed.body);
+      for (const part of parsed.querySelectorAll("[data-part]")) swapChildren(main.querySelector(`[data-part="${part.dataset.part}"]`), part);
       version = answer.headers.get("X-Version") || newVersion;
       document.dispatchEvent(new Event("watchdesk:fresh"));
       tell("live", true);
