@@ -114,7 +114,7 @@ class SqlRunner:
 
     async def _answer(self, query: str, format: Format, limits: _Limits, permit: Permitted) -> SqlResult | SqlError:
         try:
-            handover = await asyncio.to_thread(self._hand_over, permit)
+            handover = await self._handed_over(permit)
         except HistoryError as error:
             return SqlError(fault=Fault.HISTORY, message=f"history cannot be read: {error}")
         columns = frozenset[str]().union(*(handover.columns_by_table[name] for name in permit.tables))
@@ -137,6 +137,15 @@ class SqlRunner:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+    async def _handed_over(self, permit: Permitted) -> Handover:
+        """As `_hand_over`, in a thread; what the thread made is closed even when nobody waits for it any more."""
+        work = asyncio.ensure_future(asyncio.to_thread(self._hand_over, permit))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(_close)
+            raise
 
     def _hand_over(self, permit: Permitted) -> Handover:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -192,6 +201,11 @@ class SqlRunner:
         if not summary.landlock and not self._told_of_landlock:
             self._told_of_landlock = True
             log.warning("this kernel has no Landlock: queries are confined by DuckDB's locks, resource limits and file modes alone")
+
+
+def _close(work: asyncio.Future[Handover]) -> None:
+    if not work.cancelled() and work.exception() is None:
+        work.result().close()
 
 
 async def _read(stream: asyncio.StreamReader, max_bytes: int) -> bytes:

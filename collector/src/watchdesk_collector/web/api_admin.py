@@ -7,6 +7,7 @@ from aiohttp import web
 from watchdesk_proto.settings import parse_duration
 
 from watchdesk_collector.ops import silences
+from watchdesk_collector.ops.hosts import StillConnected
 from watchdesk_collector.ops.silences import Silence, UnknownTarget, target_named
 from watchdesk_collector.web.auth import require_token
 from watchdesk_collector.web.bodies import read_object
@@ -56,7 +57,11 @@ async def remove_host(request: web.Request) -> web.Response:
     """Stops watching a host and frees its name; should its agent return, it is taken in anew."""
     deps = request.app[DEPS]
     name = request.match_info["name"]
-    if await asyncio.to_thread(deps.hosts.remove, name, deps.clock.now()) is None:
+    try:
+        was_there = await asyncio.to_thread(deps.hosts.remove, name)
+    except StillConnected as error:
+        raise web.HTTPConflict(text=str(error)) from error
+    if not was_there:
         near = difflib.get_close_matches(name, [host.name for host in deps.hosts.list()], n=1, cutoff=0.5)
         remedy = f"did you mean {near[0]!r}?" if near else "`watchdesk hosts list` lists them"
         raise web.HTTPNotFound(text=f"there is no host {name!r}; {remedy}")
@@ -71,7 +76,9 @@ async def test_notify(request: web.Request) -> web.Response:
     try:
         outcome = await deps.notify_test(asked["receiver"])
     except KeyError as error:
-        raise web.HTTPNotFound(text=f"there is no receiver {asked['receiver']!r}; they are called as in the configuration, email.NAME or webhook.NAME") from error
+        raise web.HTTPNotFound(
+            text=f"there is no receiver {asked['receiver']!r}; they are called as in the configuration, email.NAME or webhook.NAME"
+        ) from error
     return web.json_response({"receivers": dict(outcome)})
 
 
