@@ -91,9 +91,14 @@ class Committer:
         self._live: deque[_Queued] = deque()
         self._backfill: deque[_Queued] = deque()
         self._queued_bytes = 0
+        self._ailment: str | None = None
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+
+    def ailment(self) -> str | None:
+        """Why the last group could not be stored, in a sentence; None when it was."""
+        return self._ailment
 
     async def submit(self, entry: Arrival | Hole, recipient: Recipient) -> None:
         """Queue an entry; waits while the queues are full."""
@@ -143,6 +148,7 @@ class Committer:
         receipts = await self._on_writer(commit_group, self._history, [queued.entry for queued in group])
         self._metrics.commit_seconds.observe(self._clock.monotonic_s() - started_s)
         durable = [receipt.entry for receipt in receipts if receipt.verdict is Verdict.DURABLE]
+        self._ailment = next((receipt.reason for receipt in receipts if receipt.verdict is Verdict.UNAVAILABLE), None)
         self._count(durable)
         self._on_durable(durable)
         receipts_by_recipient: dict[Recipient, list[Receipt]] = {}

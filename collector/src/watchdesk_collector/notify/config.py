@@ -1,6 +1,5 @@
 """What an operator may set about telling people: the receivers, how long to try, and the heartbeat."""
 
-import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 
 from watchdesk_proto.settings import Form, setting
 
+from watchdesk_collector.listen import is_loopback
 from watchdesk_collector.notify.route import Receiver, Route
 
 
@@ -115,13 +115,3 @@ class HeartbeatConfig:
         "60s", form=Form.DURATION, check=_positive, help="How often. Set the other side to miss it after about three times this."
     )
     timeout: float = setting("10s", form=Form.DURATION, check=_positive, help="How long one call may take.")
-
-
-def is_loopback(server: str) -> bool:
-    """Whether a server is this machine, judged by its name alone."""
-    if server == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(server).is_loopback
-    except ValueError:
-        return False

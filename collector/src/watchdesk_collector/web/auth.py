@@ -7,10 +7,7 @@ first, the Origin check the second. Invariant: no handler runs for a request und
 
 import functools
 import hmac
-import os
-import secrets
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -24,23 +21,6 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def ensure_token(path: Path) -> str:
-    """The token in the file, which is made on first use with mode 0600. **Errors**: OSError; ValueError when the file is empty."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        token = path.read_text(encoding="ascii").strip()
-        if not token:
-            raise ValueError(f"{path} is empty; delete it and a new token is made at the next start") from None
-        return token
-    token = secrets.token_urlsafe(32)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(token + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return token
 
 
 def require_token(handler: Handler) -> Handler:

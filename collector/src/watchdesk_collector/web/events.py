@@ -15,7 +15,6 @@ from watchdesk_collector.web.live import LIVE, LiveStatus
 
 _LONGEST_S = 15 * 60.0
 _KEEPALIVE_S = 15.0
-_WRITE_TIMEOUT_S = 10.0
 _SEND_BUFFER_BYTES = 4096
 
 
@@ -26,20 +25,23 @@ async def events(request: web.Request) -> web.StreamResponse:
         raise web.HTTPServiceUnavailable(text="Too many open pages are refreshing already; reload this one by hand.", headers={"Retry-After": "60"})
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     await response.prepare(request)
-    _shrink_buffers(request)
-    with live.watching():
-        await _tell(response, live)
+    if request.transport is not None:
+        _shrink_buffers(request.transport)
+        with live.watching():
+            await _tell(response, live, request.transport)
     return response
 
 
-async def _tell(response: web.StreamResponse, live: LiveStatus) -> None:
+async def _tell(response: web.StreamResponse, live: LiveStatus, transport: asyncio.Transport) -> None:
     version = ""
     try:
         async with asyncio.timeout(_LONGEST_S):
             while True:
                 message, version = await _next_message(live, version)
-                async with asyncio.timeout(_WRITE_TIMEOUT_S):
-                    await response.write(message)
+                if transport.get_write_buffer_size() > 0:  # not even the previous message found room: nobody reads
+                    transport.abort()
+                    return
+                await response.write(message)
     except (TimeoutError, ConnectionError):
         return
 
@@ -53,11 +55,6 @@ async def _next_message(live: LiveStatus, version: str) -> tuple[bytes, str]:
     return f"event: status\ndata: {page.version}\n\n".encode(), page.version
 
 
-def _shrink_buffers(request: web.Request) -> None:
-    """Few bytes wait for a client; with the default buffers, one that stopped reading would go unnoticed for hours."""
-    if request.transport is None:
-        return
-    request.transport.set_write_buffer_limits(high=0)
-    connection = request.transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+def _shrink_buffers(transport: asyncio.Transport) -> None:
+    """Few bytes wait for a client; in the default buffers, one that stopped reading would go unnoticed for hours."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)

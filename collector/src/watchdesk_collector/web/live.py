@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from aiohttp import web
 
 from watchdesk_collector.clock import Clock
+from watchdesk_collector.metrics import Metrics
 from watchdesk_collector.web.reading import StatusReader
 from watchdesk_collector.web.reads import Reads
 from watchdesk_collector.web.rendering import Templates
@@ -38,8 +39,11 @@ class StatusPage:
 class LiveStatus:
     """The newest rendering. `run` keeps it fresh while somebody watches."""
 
-    def __init__(self, *, clock: Clock, reader: StatusReader, reads: Reads, templates: Templates, refresh_interval_s: float) -> None:
+    def __init__(
+        self, *, clock: Clock, metrics: Metrics, reader: StatusReader, reads: Reads, templates: Templates, refresh_interval_s: float
+    ) -> None:
         self._clock = clock
+        self._metrics = metrics
         self._reader = reader
         self._reads = reads
         self._templates = templates
@@ -68,11 +72,13 @@ class LiveStatus:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  handlers run in tasks
         self._watchers.add(task)
+        self._metrics.event_streams.set(len(self._watchers))
         self._watched.set()
         try:
             yield
         finally:
             self._watchers.discard(task)
+            self._metrics.event_streams.set(len(self._watchers))
             if not self._watchers:
                 self._watched.clear()
 
@@ -106,8 +112,9 @@ class LiveStatus:
             log.exception("the status page could not be refreshed")
 
     def _render(self) -> StatusPage:
-        view = build_status(self._reader.read())
-        fragment = self._templates.render("status_fragment.html", view=view)
+        with self._metrics.status_seconds.time():
+            view = build_status(self._reader.read())
+            fragment = self._templates.render("status_fragment.html", view=view)
         version = hashlib.blake2b(fragment.encode(), digest_size=8).hexdigest()
         return StatusPage(at=view.at, view=view, fragment=fragment, version=version)
 

@@ -84,6 +84,7 @@ async def _live(app: web.Application) -> AsyncIterator[None]:
     deps = app[DEPS]
     live = app[LIVE] = LiveStatus(
         clock=deps.clock,
+        metrics=deps.metrics,
         reader=StatusReader(deps=deps),
         reads=app[READS],
         templates=app[TEMPLATES],
