@@ -48,3 +48,10 @@ class Metrics:
         )
         self.sealed_rows = Counter("watchdesk_history_sealed_rows", "Rows moved from hot tables to Parquet files.", registry=registry)
         self.retired_bytes = Counter("watchdesk_history_retired_bytes", "Bytes of files that retention took out of history.", registry=registry)
+        self.event_streams = Gauge("watchdesk_web_event_streams", "Open pages that are told about fresh data.", registry=registry)
+        self.status_seconds = Histogram(
+            "watchdesk_web_status_seconds",
+            "Time that reading and rendering the status page took.",
+            registry=registry,
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+        )

@@ -112,10 +112,13 @@ def introduce(engine: Engine, machines: Sequence[Machine], now: datetime) -> Non
     hosts.flush()
 
 
-def raise_alerts(engine: Engine, now: datetime) -> None:
-    """What rules would have made of the machines: four alerts that fire, two that were resolved."""
+def raise_alerts(engine: Engine, machines: Sequence[Machine], now: datetime) -> None:
+    """What rules would have made of all machines: four alerts that fire, two that were resolved."""
+    host_ids = {machine.name: machine.host_id for machine in machines}
+    rows = [_incident(number, raised, host_ids[raised.host], now) for number, raised in enumerate(_RAISED) if raised.host in host_ids]
     with engine.begin() as connection:
-        connection.execute(sa.insert(incident), [_incident(number, raised, now) for number, raised in enumerate(_RAISED)])
+        for row in rows:
+            connection.execute(sa.insert(incident), row)
 
 
 def arrivals(machines: Sequence[Machine], now: datetime) -> Iterator[Arrival]:
@@ -206,12 +209,11 @@ _RAISED = (
 )
 
 
-def _incident(number: int, raised: _Raised, now: datetime) -> dict[str, object]:
-    host = next(machine for machine in MACHINES if machine.name == raised.host)
+def _incident(number: int, raised: _Raised, host_id: int, now: datetime) -> dict[str, object]:
     return {
         "rule": raised.rule,
         "fingerprint": str(number),
-        "host_id": host.host_id,
+        "host_id": host_id,
         "host": raised.host,
         "labels": dict(raised.labels),
         "severity": raised.severity,
