@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from watchdesk_agent.logs import LogChunk, LogConfig, LogReader
 
 NOW_US = 1_795_525_200_000_000  # 2026-11-24 13:00:00 UTC
@@ -27,7 +26,8 @@ class Bench:
         self.start()
 
     def start(self, positions: Mapping[str, str] | None = None) -> None:
-        config = LogConfig(**{"name": "app", "files": (f"{self.folder}/*.log",), "max_lines_per_minute": 10**9, **self.settings})
+        given = {"name": "app", "files": ("{folder}/*.log",), "max_lines_per_minute": 10**9, **self.settings}
+        config = LogConfig(**{**given, "files": tuple(pattern.format(folder=self.folder) for pattern in given["files"])})
         self.reader = LogReader([config], positions=self.stored if positions is None else positions, zone=UTC)
 
     def restart(self) -> None:

@@ -54,11 +54,7 @@ class FileChain:
 
     def release(self, identity: Identity) -> FollowedFile | None:
         """Give up a file that is not at the path, so that it can be followed where it is now."""
-        for file in self.files:
-            if file.mark.identity == identity and not file.is_at_path:
-                self.files.remove(file)
-                return file
-        return None
+        return None if identity_of(self.path) == identity else self._taken(identity)
 
     def identities(self) -> set[Identity]:
         """Device and inode of each file."""
@@ -86,11 +82,17 @@ class FileChain:
             return
         fd = open_regular(self.path)
         file = begin(fd, offset=0, is_at_path=True)
-        adopted = self.release(file.mark.identity) or adopt(file.mark.identity)
+        adopted = self._taken(file.mark.identity) or adopt(file.mark.identity)  # renamed back, or from another path
         if adopted is not None:
             file.close()
             adopted.is_at_path = True
         self.files += [*self._missed(file.mark.identity), adopted or file]
+
+    def _taken(self, identity: Identity) -> FollowedFile | None:
+        file = next((file for file in self.files if file.mark.identity == identity), None)
+        if file is not None:
+            self.files.remove(file)
+        return file
 
     def _start_at_end(self, status: os.stat_result) -> None:
         """A file that may not be opened today is read, when it may, from where it ended today."""

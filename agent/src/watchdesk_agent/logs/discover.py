@@ -43,7 +43,7 @@ def unreadable_folder(pattern: str) -> Path | None:
     """The folder that keeps a pattern from matching because it may not be listed, if that is so."""
     parts = itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)
     folder = Path(*parts)
-    return folder if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK) else None
+    return folder if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK, effective_ids=True) else None
 
 
 def _is_rotated(name: str, bases: Collection[str]) -> bool:

@@ -51,7 +51,7 @@ def parse_line(text: str, *, form: Format, moment: Moment) -> Line:
         line = read(text, moment)
         if line is not None:
             return line
-    return _read_plain(text, moment)
+    return Line(message=text, severity=severity_of_text(text))
 
 
 # RFC 5424 and RFC 3164, on the wire and in the files of syslogd, rsyslog and syslog-ng
@@ -61,43 +61,46 @@ _NEW = re.compile(
     r"1 (?P<stamp>\S+) \S+ (?P<app>\S+) (?P<pid>\S+) \S+ (?:-|(?:\[(?:[^\]\\\"]|\"(?:[^\"\\]|\\.)*\")*\])+)(?: (?P<message>.*))?$", re.DOTALL
 )
 _TAGGED = re.compile(r"\s+(?P<host>[\w.:-]+) (?P<tag>[\w./@+-]+)(?:\[(?P<pid>[\w.-]+)\])?: ?(?P<message>.*)", re.DOTALL)
+_SYSLOG_TIME = re.compile(r"[A-Z][a-z]{2} |\d{4}-\d\d-\d\dT")
 _TAG_ONLY = re.compile(r"(?P<tag>[\w./@+-]+)\[(?P<pid>[\w.-]+)\]: ?(?P<message>.*)", re.DOTALL)
 
 
-def _read_syslog(text: str, moment: Moment) -> Line | None:
+def _read_prioritised(text: str, moment: Moment) -> Line | None:
+    """A line that starts with `<PRI>`, as on the wire; services may also write it to stderr."""
     priority = _PRIORITY.match(text)
     if priority is None:
-        return _read_tagged(text, moment, severity=None)
+        return None
     severity = severity_of_syslog(int(priority[1]) % 8)
     rest = text[priority.end() :]
-    return _read_new(rest, moment, severity) or _read_tagged(rest, moment, severity) or _read_untagged(rest, moment, severity)
-
-
-def _read_new(rest: str, moment: Moment, severity: Severity | None) -> Line | None:
-    match = _NEW.match(rest)
-    if match is None:
-        return None
-    stamp = _stamp(match["stamp"], moment)
-    message = (match["message"] or "").removeprefix("\ufeff")
-    return _tagged_line(match["app"], match["pid"], message, at_us=stamp.at_us if stamp else None, severity=severity)
-
-
-def _read_tagged(rest: str, moment: Moment, severity: Severity | None) -> Line | None:
+    if new := _NEW.match(rest):
+        stamp = _stamp(new["stamp"], moment)
+        message = (new["message"] or "").removeprefix("\ufeff")
+        return _tagged_line(new["app"], new["pid"], message, at_us=stamp.at_us if stamp else None, severity=severity)
     stamp = _stamp(rest, moment)
-    if stamp is None or rest[:1] == "[":
+    return (_tagged(rest, stamp, severity) if stamp else None) or _short(rest, stamp, severity)
+
+
+def _read_stamped(text: str, moment: Moment) -> Line | None:
+    """A time first: then host and tag as in syslog's files, or anything."""
+    stamp = _stamp(text, moment)
+    if stamp is None:
         return None
-    match = _TAGGED.match(rest, stamp.end)
+    return _tagged(text, stamp, None) or _untagged(text, stamp)
+
+
+def _tagged(text: str, stamp: Stamp, severity: Severity | None) -> Line | None:
+    """Host and tag behind the time, where the time is written as syslog daemons do."""
+    if not _SYSLOG_TIME.match(text):
+        return None
+    match = _TAGGED.match(text, stamp.end)
     if match is None or severity_of_word(match["host"]) or severity_of_word(match["tag"]):
-        return None  # "13:00:00 ERROR app: …" is a plain line, not a host named ERROR
+        return None  # "…T13:00:00Z ERROR app: x" is a plain line, not of a host named ERROR
     return _tagged_line(match["tag"], match["pid"], match["message"], at_us=stamp.at_us, severity=severity)
 
 
-def _read_untagged(rest: str, moment: Moment, severity: Severity | None) -> Line | None:
-    """What follows a priority when the header is short: a tag alone, as written to /dev/log, or nothing but the message, as services write to
-    stderr.
-    """
-    stamp = _stamp(rest, moment)
-    body = rest[stamp.end :].lstrip() if stamp else rest
+def _short(text: str, stamp: Stamp | None, severity: Severity | None) -> Line:
+    """What follows a priority when the header is short: a tag alone, as written to /dev/log, or nothing but the message."""
+    body = text[stamp.end :].lstrip() if stamp else text
     at_us = stamp.at_us if stamp else None
     if tag := _TAG_ONLY.match(body):
         return _tagged_line(tag["tag"], tag["pid"], tag["message"], at_us=at_us, severity=severity)
@@ -187,13 +190,15 @@ def _time_of(fields: Mapping[str, object], moment: Moment) -> int | None:
 # "LEVEL message", with or without a time before it
 
 
-def _read_plain(text: str, moment: Moment) -> Line:
+def _read_timed(text: str, moment: Moment) -> Line | None:
     stamp = _stamp(text, moment)
-    if stamp is None:
-        return Line(message=text, severity=severity_of_text(text))
+    return None if stamp is None else _untagged(text, stamp)
+
+
+def _untagged(text: str, stamp: Stamp) -> Line:
     body = text[stamp.end :].lstrip(" ")
-    severity = severity_of_text(text if text[0] in "IWEF" and text[1:2].isdecimal() else body)
-    return Line(message=body, severity=severity, at_us=stamp.at_us)
+    has_letter = text[0] in "IWEF" and text[1:2].isdecimal()  # glog's level stands in its time
+    return Line(message=body, severity=severity_of_text(text if has_letter else body), at_us=stamp.at_us)
 
 
 def _stamp(text: str, moment: Moment) -> Stamp | None:
@@ -201,8 +206,8 @@ def _stamp(text: str, moment: Moment) -> Stamp | None:
 
 
 _READERS: Mapping[Format, tuple[Callable[[str, Moment], Line | None], ...]] = {
-    Format.AUTO: (_read_json, _read_syslog),
-    Format.SYSLOG: (_read_syslog,),
-    Format.JSON: (_read_json,),
-    Format.PLAIN: (),
+    Format.AUTO: (_read_json, _read_prioritised, _read_stamped),
+    Format.SYSLOG: (_read_prioritised, _read_stamped),
+    Format.JSON: (_read_json, _read_timed),
+    Format.PLAIN: (_read_timed,),
 }
