@@ -184,7 +184,7 @@ async def _ingest(shared: Shared, committer: Committer, roster: Roster) -> Async
 
 
 @asynccontextmanager
-async def _web(shared: Shared, rules: Sequence[Rule], notify_test: NotifyTest, rules: Sequence[Rule]) -> AsyncIterator[None]:
+async def _web(shared: Shared, notify_test: NotifyTest, rules: Sequence[Rule]) -> AsyncIterator[None]:
     deps = WebDeps(
         config=shared.config.web,
         clock=shared.clock,
