@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -208,7 +208,7 @@ async def _web(shared: Shared, notify_test: NotifyTest, rules: Sequence[Rule]) -
 
 
 @contextlib.contextmanager
-def _jobs(upkeep: Upkeep) -> "contextlib.Iterator[None]":
+def _jobs(upkeep: Upkeep) -> Iterator[None]:
     jobs = (
         Job(name="compact", cron="7 * * * *", run=upkeep.compact),
         Job(name="retain", cron="37 * * * *", run=upkeep.retain),
