@@ -179,6 +179,7 @@ async def _ingest(shared: Shared, committer: Committer, roster: Roster) -> Async
     try:
         yield
     finally:
+        roster.end_all("the collector stops")
         await server.stop(STOP_GRACE_S)
         await committer.drain()
 

@@ -59,6 +59,7 @@ class Roster:
         del self._sessions[session.host.host_id]
         return True
 
-    def end_host(self, host_id: int, ending: Ending) -> None:
-        if session := self._sessions.get(host_id):
-            session.end(ending)
+    def end_all(self, because: str) -> None:
+        """End every stream; the agents come back when the collector does."""
+        for session in self:
+            session.end(Ending(grpc.StatusCode.UNAVAILABLE, because))
