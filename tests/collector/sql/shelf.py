@@ -28,18 +28,18 @@ class Shelf:
         self.asked: list[tuple[tuple[str, ...], datetime | None, datetime | None]] = []
         self.was_asked = threading.Event()
         self.folder = path / "parquet"
-        self._history = _filled(path)
+        self.history = _filled(path)
 
     def catalogue(self) -> Sequence[Measurement]:
-        return self._history.catalogue()
+        return self.history.catalogue()
 
     def snapshot(self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None) -> Snapshot:
         self.asked.append((tuple(tables), since, until))
         self.was_asked.set()
-        return self._history.snapshot(tables, since, until)
+        return self.history.snapshot(tables, since, until)
 
     def close(self) -> None:
-        self._history.close()
+        self.history.close()
 
 
 def _filled(path: Path) -> History:

@@ -60,9 +60,13 @@ def _demo(start: Path) -> Address | None:
 
 def _installed(config: Path) -> Address:
     """As the configuration says; read for these two keys alone, for checking all of it would load the whole collector."""
-    told = _read(config)
-    listen = told.get("web", {}).get("listen", LISTEN)
-    return Address(url=f"http://{listen}", token_file=Path(told.get("state_dir", STATE_DIR)) / "api.token")
+    listen = _read(config).get("web", {}).get("listen", LISTEN)
+    return Address(url=f"http://{listen}", token_file=state_dir(config) / "api.token")
+
+
+def state_dir(config: Path) -> Path:
+    """Where the collector with this configuration keeps its state. **Errors**: CliError, when the configuration cannot be understood."""
+    return Path(_read(config).get("state_dir", STATE_DIR))
 
 
 def _read(config: Path) -> dict[str, Any]:

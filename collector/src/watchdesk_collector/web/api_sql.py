@@ -1,6 +1,8 @@
 """`POST /api/v1/sql`: an operator's query in, its rows out; or an error that points into the query."""
 
-from typing import Any
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeAlias
 
 from aiohttp import web
 
@@ -9,6 +11,9 @@ from watchdesk_collector.web.auth import require_token
 from watchdesk_collector.web.bodies import read_object
 from watchdesk_collector.web.deps import DEPS
 
+Outcome: TypeAlias = SqlResult | SqlError
+
+_LOOK_AFTER_S = 0.25  # how soon it is seen that a client is gone
 _KEYS = {"query": str, "format": str, "timeout_s": float, "max_rows": int}
 _CONTENT_TYPES = {Format.JSON: "application/json", Format.CSV: "text/csv", Format.ARROW: "application/vnd.apache.arrow.stream"}
 _STATUSES = {
@@ -26,10 +31,23 @@ _STATUSES = {
 async def sql(request: web.Request) -> web.Response:
     """The rows in the format asked for; the headers X-Watchdesk-Rows and, when a limit cut the answer short, X-Watchdesk-Truncated."""
     asked = await read_object(request, _KEYS)
-    outcome = await request.app[DEPS].sql.run(
+    running = request.app[DEPS].sql.run(
         _query(asked), format=_format(asked), timeout_s=asked["timeout_s"], max_rows=asked["max_rows"], asked_by=request.remote or "?"
     )
+    outcome = await _while_awaited(request, running)
     return _refuse(outcome) if isinstance(outcome, SqlError) else _answer(outcome)
+
+
+async def _while_awaited(request: web.Request, running: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """The outcome; a client that went away takes its query with it, so that the turn goes to somebody who waits."""
+    task = asyncio.ensure_future(running)
+    try:
+        while not (await asyncio.wait({task}, timeout=_LOOK_AFTER_S))[0]:
+            if request.transport is None or request.transport.is_closing():
+                raise web.HTTPBadRequest(text="the client went away")
+        return task.result()
+    finally:
+        task.cancel()
 
 
 def _query(asked: dict[str, Any]) -> str:
