@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from watchdesk_agent.logs import LogChunk, LogConfig, LogReader
 
-NOW_US = 1_795_525_200_000_000  # 2026-11-24 13:00:00 UTC
+NOW_US = 1_606_222_800_000_000  # 2020-11-24 13:00:00 UTC: before any real file was written, so that only this clock makes things old
 
 
 @dataclass

@@ -2,7 +2,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from watchdesk_agent.logs import LogConfig, check_sources
 from watchdesk_agent.logs.config import StartAt
 from watchdesk_agent.logs.parse import Format
@@ -50,7 +49,7 @@ def test_all_keys_are_read() -> None:
     ],
 )
 def test_a_wrong_key_is_told_with_its_remedy(line: str, complaint: str) -> None:
-    key = line.split()[0]
+    key = line.split(maxsplit=1)[0]
     keys = {"name": 'name = "a"', "files": 'files = ["/a.log"]'} | {key: line}
     with pytest.raises(ConfigError, match=f"(?s)agent.toml:\\d+: log.*{key}.*{complaint}".replace("?", r"\?").replace(r"(\?s)", "(?s)")):
         read("[[log]]\n" + "\n".join(keys.values()))

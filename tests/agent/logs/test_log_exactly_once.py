@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from watchdesk_agent.logs import LogConfig, LogReader
 
-NOW_US = 1_795_525_200_000_000
+NOW_US = 1_606_222_800_000_000  # before any real file was written
 
 
 class Spool:
@@ -84,7 +84,7 @@ class Writer:
 
 
 @pytest.mark.parametrize("style", ["number", "date"])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_no_line_is_lost_or_doubled_under_kills_and_rename_rotation(tmp_path: Path, seed: int, style: str) -> None:
     chance = random.Random(seed)
     logs = tmp_path / "logs"

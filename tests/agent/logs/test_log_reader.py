@@ -18,7 +18,7 @@ from watchdesk_agent.model import Instant, Sampler
 if TYPE_CHECKING:
     from agent.logs.conftest import Bench
 
-SECOND_US = 1_795_525_140_000_000  # 2026-11-24 12:59:00 UTC
+SECOND_US = 1_606_222_740_000_000  # 2020-11-24 12:59:00 UTC
 
 
 def append(path: Path, *lines: str) -> None:
@@ -255,6 +255,15 @@ def test_only_complete_lines_are_told(bench: "Bench") -> None:
         assert bench.messages(after_s=5) == []
         file.write("lf\nINFO\n")
         assert bench.messages(after_s=5) == ["ERROR half"]
+
+
+def test_an_entry_of_a_file_that_has_been_quiet_is_told_at_once(bench: "Bench") -> None:
+    log = bench.folder / "a.log"
+    log.touch()
+    bench.settled()
+    append(log, "ERROR x")
+    os.utime(log, ns=(0, (bench.now_us - 3_000_000) * 1000))
+    assert bench.messages() == ["ERROR x"]
 
 
 def test_an_entry_is_told_once_however_often_it_is_polled(bench: "Bench") -> None:

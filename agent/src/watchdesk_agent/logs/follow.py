@@ -48,7 +48,10 @@ class FollowedFile:
         self.modified_ns = status.st_mtime_ns
         if self.mark.head.length < HEAD_BYTES:
             self.mark = replace(self.mark, head=fingerprint(os.pread(self._fd, HEAD_BYTES, 0)))
-        self.waiting_since_us = self.waiting_since_us if data and self.waiting_since_us is not None else now_us
+        if self.waiting_since_us is None or not data:
+            self.waiting_since_us = min(
+                now_us, status.st_mtime_ns // 1000
+            )  # quiet since its last write, which may be longer than since the last look
         return data
 
     def advance(self, data: bytes, assembled: Assembled) -> None:
