@@ -47,7 +47,7 @@ class Conversation:
         self.limits = DEFAULT_LIMITS
         self.made_progress = False
         self._news = threading.Event()
-        self._has_ended = threading.Event()
+        self._at_spool = threading.Lock()  # held by `requests` while it works with the spool
         self._is_closed = False
         self._is_welcome = False
         self._in_flight: set[tuple[int, int]] = set()
@@ -61,22 +61,23 @@ class Conversation:
 
     def requests(self) -> Iterator[pb.StreamRequest]:
         """What to say, in order; waits while there is nothing. Ends after `close`."""
-        try:
-            yield pb.StreamRequest(hello=self._hello())
-            while self._wait():
-                yield from self._due()
-        finally:
-            self._has_ended.set()
+        yield pb.StreamRequest(hello=self._hello())
+        while not self._is_closed:
+            due = self._take_due()
+            yield from due
+            if not due:
+                self._wait()
 
     def wake(self) -> None:
         """Something was spooled."""
         self._news.set()
 
     def close(self) -> None:
-        """The stream is over. Returns when `requests` has ended, or after a second."""
+        """The stream is over; the spool is not touched any more when this returns."""
         self._is_closed = True
         self._news.set()
-        self._has_ended.wait(1.0)
+        with self._at_spool:
+            pass
 
     def take(self, response: pb.StreamResponse) -> None:
         """Act on one answer."""
@@ -106,28 +107,44 @@ class Conversation:
             spooled_epochs=sorted({self._spool.epoch, *self._spool.epochs()}),
         )
 
-    def _wait(self) -> bool:
-        """Wait for news or for the next clock query; False when the stream is over."""
+    def _wait(self) -> None:
+        """Wait for news, or until it is time to ask for the clock."""
         self._news.wait(max(0.0, self._next_clock_query_s - self._clock.monotonic_s()) if self._is_welcome else None)
         self._news.clear()
-        return not self._is_closed
 
-    def _due(self) -> Iterator[pb.StreamRequest]:
-        """All that can be said now."""
-        if not self._is_welcome:
-            return
+    def _take_due(self) -> list[pb.StreamRequest]:
+        """What can be said now: at most one batch, and what must come before it."""
+        with self._at_spool:
+            if self._is_closed or not self._is_welcome:
+                return []
+            return [*self._due_clock_query(), *self._untold_holes(), *self._due_batch()]
+
+    def _due_clock_query(self) -> Iterator[pb.StreamRequest]:
         if self._clock.monotonic_s() >= self._next_clock_query_s:
             self._next_clock_query_s = self._clock.monotonic_s() + CLOCK_QUERY_EVERY_S
             yield pb.StreamRequest(clock_query=pb.ClockQuery(agent_us=to_us(self._clock.now())))
-        yield from self._untold_holes()
-        while not self._is_closed and (next_batch := self._next_batch()) is not None:
-            yield from self._sending(*next_batch)
 
     def _untold_holes(self) -> Iterator[pb.StreamRequest]:
         for hole in self._spool.holes():
             if hole not in self._told_holes:
                 self._told_holes.add(hole)
                 yield pb.StreamRequest(dropped=pb.Dropped(epoch=hole.epoch, seqs=pb.SeqRange(first=hole.first, last=hole.last), reason=hole.reason))
+
+    def _due_batch(self) -> Iterator[pb.StreamRequest]:
+        next_batch = self._next_batch()
+        if next_batch is None:
+            return
+        spooled, lane = next_batch
+        if len(spooled.payload) + NUMBERING_BYTES > self.limits.max_batch_bytes:
+            self._spool.give_up(spooled)
+            yield from self._untold_holes()
+            return
+        batch = pb.Batch.FromString(spooled.payload)
+        batch.epoch, batch.seq, batch.lane = spooled.epoch, spooled.seq, lane
+        yield from self._undeclared(table.schema_id for table in batch.tables)
+        self._in_flight.add((spooled.epoch, spooled.seq))
+        self._tally.sent_batches += 1
+        yield pb.StreamRequest(batch=batch)
 
     def _next_batch(self) -> "tuple[Spooled, pb.Lane.ValueType] | None":
         """The next batch that the window has room for, live before backfill."""
@@ -139,18 +156,6 @@ class Conversation:
             self._backfill_cursor = spooled.id
             return spooled, pb.LANE_BACKFILL
         return None
-
-    def _sending(self, spooled: Spooled, lane: "pb.Lane.ValueType") -> Iterator[pb.StreamRequest]:
-        if len(spooled.payload) + NUMBERING_BYTES > self.limits.max_batch_bytes:
-            self._spool.give_up(spooled)
-            yield from self._untold_holes()
-            return
-        batch = pb.Batch.FromString(spooled.payload)
-        batch.epoch, batch.seq, batch.lane = spooled.epoch, spooled.seq, lane
-        yield from self._undeclared(table.schema_id for table in batch.tables)
-        self._in_flight.add((spooled.epoch, spooled.seq))
-        self._tally.sent_batches += 1
-        yield pb.StreamRequest(batch=batch)
 
     def _undeclared(self, schema_ids: Iterable[int]) -> Iterator[pb.StreamRequest]:
         missing = set(schema_ids) - self._declared
