@@ -108,7 +108,7 @@ def hole(first: int, last: int, *, epoch: int = EPOCH, outcome: Outcome = Outcom
 def stored_seqs(history: History, host_id: int = HOST) -> list[int]:
     """Every `cores` value there is, in order: each seq once when all is well."""
     found = history.query("SELECT cores FROM cpu WHERE host_id = ? ORDER BY cores", [host_id], tables=["cpu"])
-    return [int(value) for value in found["cores"].to_pylist()]
+    return [row["cores"] for row in found.to_pylist()]
 
 
 def batch_seqs(history: History) -> list[int]:

@@ -28,6 +28,10 @@ class HistoryConfig:
         "60s", form=Form.DURATION, check=_positive, help="How often the write-ahead log is folded into the database."
     )
     memory_limit: int = setting("1GiB", form=Form.SIZE, check=_positive, help="Memory that DuckDB aims to stay within; it may exceed it for a while.")
-    threads: int = setting(2, check=_positive, help="Threads that DuckDB runs queries on.")
+    threads: int = setting(
+        1,
+        check=_positive,
+        help="Threads that one query or write of DuckDB spreads over; each further one costs a commit about half as much CPU again.",
+    )
     max_measurements: int = setting(256, check=_positive, help="More measurements than this are refused: each is a table.")
     max_columns: int = setting(256, check=_positive, help="More columns in one measurement than this are refused.")

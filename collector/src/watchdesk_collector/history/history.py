@@ -1,6 +1,6 @@
 """The facade of history: what may be called, and from which thread. `Store` does it; this class outlives a failed instance."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -105,9 +105,12 @@ class History:
         """Any thread. Of a stored batch; None when there is none (rejected and dropped seqs have no hash). Reads files: for duplicates alone."""
         return self._store.reader.content_hash(host_id, epoch, seq)
 
-    def checkpoint(self) -> None:
-        """Writer. Fold the write-ahead log in, move `checkpointed`, unlink files that left long ago. HistoryFull instead of risking the instance."""
-        self._store.checkpoint()
+    def checkpoint(self) -> bool:
+        """Writer. Fold the write-ahead log in, move `checkpointed`, unlink files that left long ago.
+
+        False when a long query stood in the way: the next one makes up for it. HistoryFull instead of risking the instance; HistoryFailed.
+        """
+        return self._store.checkpoint()
 
     def rotation_is_due(self) -> bool:
         """Any thread. Whether the hot generation is older or larger than configured."""
@@ -158,9 +161,14 @@ class History:
         """
         return self._store.reader.query(sql, params, tables=tables, span=Span(since, until))
 
-    def snapshot(self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None) -> Snapshot:
-        """Any thread. The named measurements (`batch` is one) for a process of its own: files that overlap the range, and the hot rows in it."""
-        return self._store.reader.snapshot(tables, Span(since, until))
+    def snapshot(
+        self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None, *, columns: Collection[str] | None = None
+    ) -> Snapshot:
+        """Any thread. The named measurements (`batch` is one) for a process of its own: files that overlap the range, and the hot rows in it.
+
+        With `columns` each has, beside ts, host and host_id, only those of its columns that are among them.
+        """
+        return self._store.reader.snapshot(tables, Span(since, until), columns)
 
     def catalogue(self) -> Sequence[Measurement]:
         """Any thread. Every measurement: built in, declared by agents, and `batch`."""

@@ -21,6 +21,7 @@ STORAGE_VERSION = "v1.5.0"  # both the pinned release and the next major one rea
 WAL_AUTOCHECKPOINT = "1TiB"  # never: the owner checkpoints when there is space for it
 MAX_SPILL = "4GiB"
 INTERRUPT_EVERY_S = 0.05
+QUIET_FOR_S = 1.0
 
 FATAL = (duckdb.FatalException, duckdb.InternalException)
 
@@ -34,11 +35,13 @@ class Instance:
         self._readers: list[duckdb.DuckDBPyConnection] = []
         self._change = threading.Condition()
         self._is_closing = False
+        self._is_quiet = False
 
     @contextmanager
     def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor of one's own. **Errors**: HistoryFailed once closing has begun."""
         with self._change:
+            self._change.wait_for(lambda: not self._is_quiet or self._is_closing)
             if self._is_closing:
                 raise HistoryFailed("history is closed")
             cursor = self._root.cursor()
@@ -50,6 +53,30 @@ class Instance:
                 cursor.close()
             with self._change:
                 self._readers = [reader for reader in self._readers if reader is not cursor]
+                self._change.notify_all()
+
+    def checkpoint(self) -> bool:
+        """Fold the write-ahead log in; False when a long query stood in the way, for the next one to make up for.
+
+        DuckDB refuses as long as a transaction is open that began before the newest CREATE, ALTER or DROP. Then new readers wait until the open
+        ones are done, but no longer than a moment: commits wait as well.
+        **Errors**: HistoryFailed.
+        """
+        if _try_checkpoint(self.writer):
+            return True
+        with self._quiet():
+            return _try_checkpoint(self.writer)
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        with self._change:
+            self._is_quiet = True
+            self._change.wait_for(lambda: not self._readers, timeout=QUIET_FOR_S)
+        try:
+            yield
+        finally:
+            with self._change:
+                self._is_quiet = False
                 self._change.notify_all()
 
     def close(self) -> None:
@@ -172,9 +199,11 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def checkpoint(cursor: duckdb.DuckDBPyConnection) -> None:
-    """**Errors**: HistoryFailed: whatever goes wrong in a checkpoint, the instance is of no more use."""
+def _try_checkpoint(cursor: duckdb.DuckDBPyConnection) -> bool:
     try:
         cursor.execute("CHECKPOINT").fetchall()
+    except duckdb.TransactionException:
+        return False
     except duckdb.Error as error:
         raise HistoryFailed(f"the history database stopped in a checkpoint: {first_line(error)}") from error
+    return True

@@ -119,9 +119,11 @@ class Opener:
     def _settle(self, store: Store) -> int:
         """Checkpoint what was replayed and remove orphans; on a full disk both wait for the next start."""
         try:
-            store.checkpoint()
+            is_certain = store.checkpoint()
         except HistoryFull as error:
             log.error("history is open, but its write-ahead log cannot be folded in yet: %s", error)
+            is_certain = False
+        if not is_certain:
             return 0
         known = {self.space.root / file.path for file in manifest.read(store.instance.writer)}
         return parquet.remove_orphans(self.space.root, known | self.leaving.paths())

@@ -3,8 +3,9 @@
 Invariant: manifest, hot tables and rows are read in one transaction; files that leave the manifest meanwhile stay on disk for minutes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -81,8 +82,8 @@ class Reader:
                     return None if found[0][0] is None else unsigned(found[0][0])
         return None
 
-    def snapshot(self, tables: Sequence[str], span: Span) -> Snapshot:
-        known = self._known(tables)
+    def snapshot(self, tables: Sequence[str], span: Span, columns: Collection[str] | None) -> Snapshot:
+        known = [_narrowed(measurement, columns) for measurement in self._known(tables)]
         names = [measurement.name for measurement in known]
         with self._instance.reader() as cursor, _translated(), reading(cursor):
             files = self._files(cursor, names, span)
@@ -101,13 +102,20 @@ class Reader:
         files: Sequence[ParquetFile],
         span: Span,
     ) -> TableSnapshot:
-        rows = cursor.sql(f"SELECT * FROM ({relation.rows_of(hot)}) WHERE {relation.within('ts', span)}").to_arrow_table()
+        names = ", ".join(generation.quoted(name) for name in ("ts", "host_id", *(column.name for column in measurement.columns)))
+        rows = cursor.sql(f"SELECT {names} FROM ({relation.rows_of(hot)}) WHERE {relation.within('ts', span)}").to_arrow_table()
         sources = [generation.quoted(hot_name(measurement.name)), *relation.file_sources(files, self._root)]
         return TableSnapshot(
             hot=rows,
             files=[self._root / file.path for file in files],
             relation=relation.select(measurement, sources, hosts="hosts", span=span),
         )
+
+
+def _narrowed(measurement: Measurement, columns: Collection[str] | None) -> Measurement:
+    if columns is None:
+        return measurement
+    return replace(measurement, columns=tuple(column for column in measurement.columns if column.name in columns))
 
 
 @contextmanager

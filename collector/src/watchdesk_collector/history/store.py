@@ -3,6 +3,7 @@
 Invariant: disk first, memory second: numbers and ranges in memory change only once the transaction that they describe has been committed.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from watchdesk_collector.history.catalogue import BATCH
 from watchdesk_collector.history.config import HistoryConfig
 from watchdesk_collector.history.errors import CommitFailed
 from watchdesk_collector.history.hot import Hot
-from watchdesk_collector.history.instance import Instance, checkpoint, transaction
+from watchdesk_collector.history.instance import Instance, transaction
 from watchdesk_collector.history.leaving import Leaving
 from watchdesk_collector.history.ledger import Ledger
 from watchdesk_collector.history.model import Change, ParquetFile, Removed, Size
@@ -26,6 +27,8 @@ from watchdesk_collector.history.space import Space
 from watchdesk_collector.history.steps import Step, Steps
 from watchdesk_collector.metrics import Metrics
 from watchdesk_collector.model import Arrival, Hole
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -98,13 +101,17 @@ class Store:
             self.hot.note_inserted(measurement.name, table.num_rows)
         self.ledger.note_committed(arrivals, holes)
 
-    def checkpoint(self) -> None:
+    def checkpoint(self) -> bool:
         self.space.require_for_checkpoint()
         with self.metrics.checkpoint_seconds.time():
-            checkpoint(self.instance.writer)
-        self.ledger.note_checkpoint()
-        self.steps(Step.CHECKPOINTED)
-        self.leaving.unlink_due(now_s=self.clock.monotonic_s(), steps=self.steps)
+            is_done = self.instance.checkpoint()
+        if is_done:
+            self.ledger.note_checkpoint()
+            self.steps(Step.CHECKPOINTED)
+            self.leaving.unlink_due(now_s=self.clock.monotonic_s(), steps=self.steps)
+        else:
+            log.info("a long query is in the way of a checkpoint of history; the next one makes up for it")
+        return is_done
 
     def rotation_is_due(self) -> bool:
         rows_now = self.hot.current_rows()
