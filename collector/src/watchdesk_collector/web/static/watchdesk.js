@@ -28,17 +28,36 @@
     swapChildren(now, wanted);
   }
 
+  // Children with an id are the same thing wherever they stand; the others are matched in order.
   function swapChildren(now, wanted) {
     const nowById = new Map([...now.children].filter((child) => child.id).map((child) => [child.id, child]));
-    [...wanted.childNodes].forEach((child, index) => {
-      const place = now.childNodes[index] || null;
-      const known = child.id ? nowById.get(child.id) : null;
-      if (known && known !== place) now.insertBefore(known, place);
-      const here = now.childNodes[index];
-      if (here) swap(here, child);
-      else now.append(child.cloneNode(true));
-    });
-    while (now.childNodes.length > wanted.childNodes.length) now.lastChild.remove();
+    const wantedIds = new Set([...wanted.children].map((child) => child.id));
+    let here = now.firstChild;
+    const stepOver = () => (here = here.nextSibling);
+    for (const child of wanted.childNodes) {
+      while (here?.id && !wantedIds.has(here.id)) {
+        const gone = here;
+        stepOver();
+        gone.remove();
+      }
+      const known = child.id && nowById.get(child.id);
+      if (known) {
+        if (known === here) stepOver();
+        else now.insertBefore(known, here);
+        swap(known, child);
+      } else if (child.id || !here || here.id) {
+        now.insertBefore(child.cloneNode(true), here);
+      } else {
+        const old = here;
+        stepOver();
+        swap(old, child);
+      }
+    }
+    while (here) {
+      const gone = here;
+      stepOver();
+      gone.remove();
+    }
   }
 
   async function refresh(newVersion) {
@@ -48,7 +67,9 @@
       const answer = await fetch(main.dataset.fragment, { headers: { Accept: "text/html" } });
       if (!answer.ok) throw new Error(answer.statusText);
       const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const focused = document.activeElement;
       for (const part of parsed.querySelectorAll("[data-part]")) swapChildren(main.querySelector(`[data-part="${part.dataset.part}"]`), part);
+      if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
       version = answer.headers.get("X-Version") || newVersion;
       document.dispatchEvent(new Event("watchdesk:fresh"));
       tell("live", true);
