@@ -1,7 +1,7 @@
 """A real, small history for the SQL tests: `cpu` of two hosts in two sealed files and a hot minute; `probe` hot alone; `disk` without rows."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,10 +33,12 @@ class Shelf:
     def catalogue(self) -> Sequence[Measurement]:
         return self.history.catalogue()
 
-    def snapshot(self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None) -> Snapshot:
+    def snapshot(
+        self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None, *, columns: Collection[str] | None = None
+    ) -> Snapshot:
         self.asked.append((tuple(tables), since, until))
         self.was_asked.set()
-        return self.history.snapshot(tables, since, until)
+        return self.history.snapshot(tables, since, until, columns=columns)
 
     def close(self) -> None:
         self.history.close()

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import duckdb
 
+from watchdesk_collector.sql.projection import columns_read
 from watchdesk_collector.sql.timerange import TimeRange, time_range
 from watchdesk_collector.sql.wording import nearest
 
@@ -81,6 +82,7 @@ class Permitted:
 
     tables: frozenset[str]
     ts: TimeRange
+    columns: frozenset[str] | None  # that it can read, whatever table they are of; None for all
     lists_tables: bool  # SHOW TABLES and the like: every table has to be there, if only by name
 
 
@@ -114,7 +116,9 @@ class Guard:
             if refused is not None:
                 return _placed(refused, query)
             named = frozenset(node["table_name"].lower() for node in nodes if node["type"] == "BASE_TABLE") & known
-            return Permitted(tables=named, ts=time_range(nodes, named, cursor), lists_tables=_lists_tables(nodes))
+            return Permitted(
+                tables=named, ts=time_range(nodes, named, cursor), columns=columns_read(nodes), lists_tables=_lists_tables(nodes)
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ open: DuckDB then reads everything one way, without the 80 ms that loading pyarr
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -29,7 +29,6 @@ class Handover:
     views: Sequence[View]
     files: Sequence[str]  # as the views call them
     memory_files: Sequence[FileIO]
-    columns_by_table: Mapping[str, frozenset[str]]
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -53,11 +52,6 @@ def hand_over(snapshot: Snapshot, folder: Path, *, by_name_only: Iterable[Measur
         ],
         files=[*map(_path, memory_files.values()), *sealed],
         memory_files=list(memory_files.values()),
-        columns_by_table={
-            "hosts": frozenset(snapshot.hosts.schema.names),
-            "catalog": frozenset(snapshot.catalog.schema.names),
-            **{name: frozenset({"host", *table.hot.schema.names}) for name, table in snapshot.tables.items()},
-        },
     )
 
 

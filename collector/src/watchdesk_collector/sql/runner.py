@@ -10,7 +10,7 @@ import logging
 import math
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +41,9 @@ _BASE_ADDRESS_SPACE = 1 << 30  # Python, DuckDB and pyarrow map about half of th
 class Snapshots(Protocol):
     """The part of History that queries see."""
 
-    def snapshot(self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None) -> Snapshot: ...
+    def snapshot(
+        self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None, *, columns: Collection[str] | None = None
+    ) -> Snapshot: ...
 
     def catalogue(self) -> Sequence[Measurement]: ...
 
@@ -117,7 +119,6 @@ class SqlRunner:
             handover = await self._handed_over(permit)
         except HistoryError as error:
             return SqlError(fault=Fault.HISTORY, message=f"history cannot be read: {error}")
-        columns = frozenset[str]().union(*(handover.columns_by_table[name] for name in permit.tables))
         try:
             process = await asyncio.create_subprocess_exec(
                 *_WORKER,
@@ -132,11 +133,17 @@ class SqlRunner:
         finally:
             handover.close()
         try:
-            return await self._converse(process, self._job(query, format, limits, handover), columns)
+            return await self._converse(process, self._job(query, format, limits, handover), self._columns(permit.tables))
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+    def _columns(self, tables: Collection[str]) -> frozenset[str]:
+        """The columns that there are in the measurements among the tables, for errors to suggest."""
+        measurements = [measurement for measurement in self._history.catalogue() if measurement.name in tables]
+        columns = {column.name for measurement in measurements for column in measurement.columns}
+        return frozenset(columns | ({"ts", "host", "host_id"} if measurements else set()))
 
     async def _handed_over(self, permit: Permitted) -> Handover:
         """As `_hand_over`, in a thread; what the thread made is closed even when nobody waits for it any more."""
@@ -149,7 +156,8 @@ class SqlRunner:
 
     def _hand_over(self, permit: Permitted) -> Handover:
         self._folder.mkdir(parents=True, exist_ok=True)
-        snapshot = self._history.snapshot(sorted(permit.tables.difference(_ALWAYS_THERE)), permit.ts.since, permit.ts.until)
+        tables = sorted(permit.tables.difference(_ALWAYS_THERE))
+        snapshot = self._history.snapshot(tables, permit.ts.since, permit.ts.until, columns=permit.columns)
         return hand_over(snapshot, self._folder, by_name_only=self._history.catalogue() if permit.lists_tables else ())
 
     def _job(self, query: str, format: Format, limits: _Limits, handover: Handover) -> Job:
