@@ -245,6 +245,7 @@ def _network() -> Iterable[Field]:
             name = f"network.{way}_{ours}"
             yield from _counter_and_rate(f"{name}_total", f"{name}_per_second", f"node_network_{way}_{theirs}_total", {"device": "interface"})
     yield _field(Kind.GAUGE, "network.up", "node_network_up", {"device": "interface"})
+    yield _field(Kind.GAUGE, "network.mtu_bytes", "node_network_mtu_bytes", {"device": "interface"})
 
 
 def _pressure() -> Iterable[Field]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from watchdesk_agent.config import AgentConfig
+from watchdesk_agent.config import Config as AgentConfig
 from watchdesk_collector.config import Config as CollectorConfig
 from watchdesk_proto.settings import Form
 

@@ -1,9 +1,8 @@
 """Samplers of the agent itself: `agent` and `agent_sampler`."""
 
-import os
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+
+import psutil
 
 from watchdesk_agent.flush import Flush
 from watchdesk_agent.model import Instant, Row
@@ -12,19 +11,12 @@ from watchdesk_agent.self_measurements import AGENT, AGENT_SAMPLER
 from watchdesk_agent.spool import SpoolStats
 from watchdesk_agent.uplink import Tally
 
-STATM = Path("/proc/self/statm")
-
 
 def measure_agent(*, spool: SpoolStats, tally: Tally, rows_taken: int, rows_dropped: int, rss_bytes: int, cpu_s: float) -> Row:
     """The row of `agent`."""
     lost = (spool.dropped_batches, spool.at_risk_batches, rows_dropped)
     answered = (tally.sent_batches, tally.acked_batches, tally.rejected_batches)
     return (int(tally.is_connected), spool.batches, spool.bytes, *lost, *answered, rows_taken, rss_bytes, cpu_s)
-
-
-def read_rss_bytes() -> int:
-    """**Source**: `/proc/self/statm` (proc(5)), whose second number is in pages."""
-    return int(STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class AgentSampler:
@@ -39,16 +31,19 @@ class AgentSampler:
         self._spool_stats = spool_stats
         self._tally = tally
         self._flush = flush
+        self._process = psutil.Process()
 
     def sample(self, at: Instant) -> Sequence[Row]:
+        with self._process.oneshot():
+            rss_bytes, cpu = self._process.memory_info().rss, self._process.cpu_times()
         return [
             measure_agent(
                 spool=self._spool_stats(),
                 tally=self._tally,
                 rows_taken=self._flush.rows_taken,
                 rows_dropped=self._flush.rows_dropped,
-                rss_bytes=read_rss_bytes(),
-                cpu_s=time.process_time(),
+                rss_bytes=rss_bytes,
+                cpu_s=cpu.user + cpu.system,
             )
         ]
 

@@ -1,12 +1,12 @@
 """network: what each interface carries, and what it loses.
 
-**Source**: `/proc/net/dev`, and `/sys/class/net/<interface>/operstate` for whether the link is up.
+**Source**: `/proc/net/dev`; psutil asks the driver (ethtool, netdevice(7)) about the link.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
+import psutil
 from watchdesk_proto.catalogue import Measurement, Type, counter, gauge, label
 
 from watchdesk_agent.model import Instant, Row
@@ -36,11 +36,26 @@ MEASUREMENT = Measurement(
         label("interface", "The interface's name, such as eth0."),
         *(counter(f"{name}_total", f"{what}.", unit=unit) for name, (unit, _, what) in _COUNTED.items()),
         *(gauge(f"{name}_per_second", f"{what}, per second.", unit=unit and f"{unit}_per_second") for name, (unit, _, what) in _COUNTED.items()),
-        gauge("up", "1 when the link is up, or when the driver does not know of links; 0 when it is down.", type=Type.INT64),
+        gauge("up", "1 when the interface is up and its link runs; 0 when it does not.", type=Type.INT64),
+        gauge("speed_bytes_per_second", "What the link can carry; null when the driver does not know.", unit="bytes_per_second"),
+        gauge("mtu_bytes", "The largest packet it carries.", unit="bytes", type=Type.INT64),
     ),
 )
 
-_UP_STATES = frozenset({"up", "unknown"})
+_BYTES_PER_MEGABIT = 125_000
+
+
+class Link(Protocol):
+    """What psutil says of an interface's link; `speed` is in Mbit/s, 0 when unknown."""
+
+    @property
+    def isup(self) -> bool: ...
+
+    @property
+    def speed(self) -> int: ...
+
+    @property
+    def mtu(self) -> int: ...
 
 
 def parse_net_dev(net_dev: str, wanted: Callable[[str], bool]) -> dict[str, Counters]:
@@ -55,9 +70,9 @@ def parse_net_dev(net_dev: str, wanted: Callable[[str], bool]) -> dict[str, Coun
     return interfaces
 
 
-def measure_network(now: Mapping[str, Counters], before: Mapping[str, Counters], elapsed_s: float, *, up: Mapping[str, int | None]) -> list[Row]:
+def measure_network(now: Mapping[str, Counters], before: Mapping[str, Counters], elapsed_s: float, *, links: Mapping[str, Link]) -> list[Row]:
     """One row per interface."""
-    return [(name, *counters, *_rates(counters, before.get(name), elapsed_s), up[name]) for name, counters in now.items()]
+    return [(name, *counters, *_rates(counters, before.get(name), elapsed_s), *_link(links.get(name))) for name, counters in now.items()]
 
 
 def _rates(now: Counters, before: Counters | None, elapsed_s: float) -> Sequence[float | None]:
@@ -66,13 +81,11 @@ def _rates(now: Counters, before: Counters | None, elapsed_s: float) -> Sequence
     return [per_second(count, earlier, elapsed_s) for count, earlier in zip(now, before, strict=True)]
 
 
-def read_up(class_net: Path, interface: str) -> int | None:
-    """1 or 0; None when the interface has just gone."""
-    try:
-        state = read_text(class_net / interface / "operstate").strip()
-    except OSError:
-        return None
-    return int(state in _UP_STATES)
+def _link(link: Link | None) -> Row:
+    """Nulls when the interface has just gone."""
+    if link is None:
+        return (None, None, None)
+    return (int(link.isup), float(link.speed * _BYTES_PER_MEGABIT) or None, link.mtu)
 
 
 class NetworkSampler:
@@ -83,16 +96,15 @@ class NetworkSampler:
     interval_s = 1.0
     may_block = False
 
-    def __init__(self, context: SamplingContext) -> None:
+    def __init__(self, context: SamplingContext, *, read_links: Callable[[], Mapping[str, Link]] = psutil.net_if_stats) -> None:
         self._net_dev = context.proc_root / "net" / "dev"
-        self._class_net = context.sys_root / "class" / "net"
+        self._read_links = read_links
         self._wanted = selector(include=context.filters.interfaces.include, exclude=context.filters.interfaces.exclude)
         self._before: Mapping[str, Counters] = {}
         self._before_s = 0.0
 
     def sample(self, at: Instant) -> Sequence[Row]:
         now = parse_net_dev(read_text(self._net_dev), self._wanted)
-        up = {name: read_up(self._class_net, name) for name in now}
-        rows = measure_network(now, self._before, at.monotonic_s - self._before_s, up=up)
+        rows = measure_network(now, self._before, at.monotonic_s - self._before_s, links=self._read_links())
         self._before, self._before_s = now, at.monotonic_s
         return rows
