@@ -111,7 +111,7 @@ async def _start(stack: AsyncExitStack, shared: Shared, rules: Sequence[Rule]) -
     notifiers = make_notifiers(notify_config, shared.clock)
     notify_test = NotifyTest(notifiers=notifiers, clock=shared.clock, base_url=notify_config.base_url)
     await stack.enter_async_context(_ingest(shared, committer, roster))
-    await stack.enter_async_context(_web(shared, notify_test, rules))
+    await stack.enter_async_context(_web(shared, committer, notify_test, rules))
     stack.enter_context(_jobs(upkeep))
     engine = _alert_engine(shared, rules)
     sender = OutboxSender(engine=shared.ops, notifiers=notifiers, retry=shared.config.notify.retry, clock=shared.clock, metrics=shared.metrics)
@@ -185,11 +185,12 @@ async def _ingest(shared: Shared, committer: Committer, roster: Roster) -> Async
 
 
 @asynccontextmanager
-async def _web(shared: Shared, notify_test: NotifyTest, rules: Sequence[Rule]) -> AsyncIterator[None]:
+async def _web(shared: Shared, committer: Committer, notify_test: NotifyTest, rules: Sequence[Rule]) -> AsyncIterator[None]:
     deps = WebDeps(
         config=shared.config.web,
         clock=shared.clock,
         history=shared.history,
+        ailment=committer.ailment,
         hosts=shared.hosts,
         rules=[rule.name for rule in rules],
         ops=shared.ops,

@@ -62,6 +62,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         config=WebConfig(listen="127.0.0.1:0"),
         clock=SystemClock(),
         history=shelf.history,
+        ailment=lambda: None,
         hosts=_hosts(HostDirectory(ops, SystemClock())),
         rules=RULES,
         ops=ops,

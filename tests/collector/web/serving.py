@@ -37,6 +37,7 @@ class Stores:
     history: History
     metrics: Metrics
     folder: Path
+    ailments: list[str]  # put one in, and ingest fails for it
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def opened_stores(folder: Path, machines: Sequence[Machine] = MACHINES) -> Itera
     history.open()
     try:
         history.commit(list(seed.arrivals(machines, NOW)), [])
-        yield Stores(clock=clock, ops=ops, hosts=hosts, history=history, metrics=metrics, folder=folder)
+        yield Stores(clock=clock, ops=ops, hosts=hosts, history=history, metrics=metrics, folder=folder, ailments=[])
     finally:
         history.close()
         ops.dispose()
@@ -90,6 +91,7 @@ def deps_of(stores: Stores, config: WebConfig) -> WebDeps:
         config=config,
         clock=stores.clock,
         history=stores.history,
+        ailment=lambda: next(iter(stores.ailments), None),
         hosts=stores.hosts,
         rules=("disk-nearly-full", "host-silent"),
         ops=stores.ops,

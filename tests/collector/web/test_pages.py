@@ -153,6 +153,7 @@ async def test_health_tells_the_age_of_the_last_commit(web: aiohttp.ClientSessio
             "version": "0.1.0",
             "uptime_seconds": 0.0,
             "history": {"ok": True, "error": None, "last_commit_age_seconds": 2.0},
+            "ingest": {"ok": True, "error": None},
             "ops": {"ok": True, "error": None},
         }
 
@@ -164,6 +165,14 @@ async def test_a_history_that_fails_is_unhealthy_and_told_on_the_page(nobody: St
             assert answer.status == 503
             assert (await answer.json())["history"]["ok"] is False
         assert "History cannot be read" in await text_of(web, "/")
+
+
+async def test_samples_that_cannot_be_stored_are_unhealthy_and_told_on_the_page(nobody: Stores) -> None:
+    nobody.ailments.append("the disk is full")
+    async with serving(nobody, CONFIG) as address, aiohttp.ClientSession(address) as web:
+        async with web.get("/healthz") as answer:
+            assert (answer.status, (await answer.json())["ingest"]) == (503, {"ok": False, "error": "the disk is full"})
+        assert "New samples are not being stored: the disk is full" in await text_of(web, "/")
 
 
 async def test_the_metrics_are_clean_under_promtool(web: aiohttp.ClientSession) -> None:

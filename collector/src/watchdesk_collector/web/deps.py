@@ -1,6 +1,6 @@
 """What the handlers get: one frozen record under the application's key `DEPS`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -45,6 +45,7 @@ class WebDeps:
     config: WebConfig
     clock: Clock
     history: HistoryReader
+    ailment: Callable[[], str | None]  # why samples cannot be stored now, None when they can
     hosts: HostDirectory
     rules: Collection[str]  # names of those in force
     ops: Engine

@@ -121,7 +121,7 @@ def round_up(value: float, unit: Unit) -> float:
         power = 2.0 ** math.floor(math.log2(max(value, 1024.0)))
         return next(step * power for step in (1, 1.5, 2) if step * power >= value)
     magnitude = 10.0 ** math.floor(math.log10(value))
-    return next(step * magnitude for step in (1, 2, 4, 6, 8, 10, 20) if step * magnitude >= value * 1.02)
+    return next(step * magnitude for step in (1, 2, 4, 6, 8, 10, 20) if step * magnitude >= value)
 
 
 def time_labels(slots: Slots) -> tuple[datetime, ...]:

@@ -37,7 +37,7 @@ class StatusReader:
         """When history fails, hosts and alerts are still there, with a notice."""
         at = self._deps.clock.now()
         grid = slots_up_to(at, width=_BAR_WIDTH, count=_BAR_COUNT)
-        trends, notice = _NO_TRENDS, ""
+        trends, notice = _NO_TRENDS, _ailment(self._deps)
         probes: Sequence[Row] = ()
         bars: Sequence[Row] = ()
         try:
@@ -74,6 +74,11 @@ class StatusReader:
             self._bars = grid, queries.probe_slots(self._deps.history, slots=grid)
             self._bars_at = at
         return self._bars
+
+
+def _ailment(deps: WebDeps) -> str:
+    ailment = deps.ailment()
+    return f"New samples are not being stored: {ailment}" if ailment else ""
 
 
 def read_host(deps: WebDeps, host: Host, now: datetime) -> HostReadings:

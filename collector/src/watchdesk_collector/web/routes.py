@@ -9,7 +9,7 @@ ROUTES: tuple[web.RouteDef, ...] = (
     web.get("/hosts/{name}", pages.host),
     web.get("/hosts/{name}/fragment", pages.host_fragment),
     web.get("/fragments/status", pages.status_fragment),
-    web.get("/events", events.events),
+    web.get("/events", events.events, allow_head=False),
     web.get("/api/v1/hosts", api.hosts),
     web.get("/api/v1/hosts/{name}/series", api.series),
     web.get("/api/v1/alerts", api.alerts),

@@ -18,6 +18,7 @@ from watchdesk_collector.web.drawing import Run, SlotState, bar, spark
 from watchdesk_collector.web.queries import Row, Slots
 from watchdesk_collector.web.words import plural
 
+MAX_ALERTS = 50  # firing alerts beyond these show in the states of their hosts, and on their pages
 MAX_PROBES = 100  # probes that are up beyond these are on their hosts' pages alone
 _FRESHEST_SLOTS = 2  # a value older than this many slots of a trend is not "now"
 _LEAST_PROBE_PATIENCE = timedelta(minutes=2)
@@ -113,6 +114,10 @@ class StatusView:
     firing: tuple[Alert, ...]
     recent: tuple[Alert, ...]
     notice: str  # what could not be read, empty when all could
+
+    @property
+    def shown_firing(self) -> tuple[Alert, ...]:
+        return self.firing[:MAX_ALERTS]
 
     @property
     def shown_probes(self) -> tuple[ProbeRow, ...]:
