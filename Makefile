@@ -14,7 +14,7 @@ LOCKS := dev agent-test agent collector
 UV := .venv-lock/bin/uv
 export PYTHON
 
-.PHONY: help setup demo test test-agent check e2e bench proto docs lock clean
+.PHONY: help setup demo test test-agent check e2e services bench proto docs lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ check: setup  ## format, lint, types, imports, wire, generated files
 
 e2e: setup  ## run the end-to-end scenarios in full: outages of minutes, dozens of kill -9 (about 20 minutes)
 	@$(BIN)/pytest -q -s --full tests/e2e $(ARGS)
+
+services: setup  ## test the systemd units under a real systemd, as root (about 2 minutes; needs mmdebstrap and systemd-container)
+	@tests/systemd/run.sh $(ARGS)
 
 bench: setup  ## measure the agent's footprint and the collector's ingest (about 10 minutes)
 	@for bench in bench/bench_*.py; do echo "==> $$bench"; $(BIN)/python $$bench; done
