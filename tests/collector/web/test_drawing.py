@@ -54,7 +54,7 @@ def test_areas_stand_on_each_other_and_a_slot_without_samples_is_a_gap() -> None
 def test_a_lone_value_is_a_dot_and_a_band_needs_two() -> None:
     row = {"slot": 2, "load1": 1.0, "load1_low": 0.5, "load1_high": 2.0, "load15": 1.0, "cpus": 2}
     strokes = draw(build_chart(LOAD, [row], SLOTS)).strokes
-    assert [(stroke.kind, stroke.path) for stroke in strokes if stroke.colour == 0] == [("band", ""), ("line", "M2 75h0")]
+    assert [(stroke.kind, stroke.path) for stroke in strokes if stroke.colour == 0] == [("band", ""), ("line", "M2 50h0")]
 
 
 def test_traffic_in_the_other_direction_is_drawn_below_zero() -> None:

@@ -1,7 +1,7 @@
 """Stylesheet, scripts and pictures: read once at start, served under addresses that change with their content, so that browsers may keep them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -29,6 +29,10 @@ class StaticFiles:
     @classmethod
     def from_package(cls) -> "StaticFiles":
         return cls(_read(files("watchdesk_collector.web").joinpath("static"), prefix=""))
+
+    @property
+    def paths(self) -> Collection[str]:
+        return self._by_path.keys()
 
     def __contains__(self, path: str) -> bool:
         return path in self._by_path
