@@ -52,8 +52,9 @@ services: setup  ## test the systemd units under a real systemd, as root (about 
 bench: setup  ## measure the agent's footprint and the collector's ingest (about 10 minutes)
 	@for bench in bench/bench_*.py; do echo "==> $$bench"; $(BIN)/python $$bench; done
 
-proto: setup  ## regenerate what is made from the wire and from the samplers
+proto: setup  ## regenerate what is made from the wire and the samplers
 	@$(BIN)/python proto/generate.py
+	@$(BIN)/python -m watchdesk_agent.catalogue .
 
 docs: setup  ## regenerate the generated pages of docs/
 	@$(BIN)/python docs/generate.py

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pages.wording import sentence
 from watchdesk_agent.config import Config as AgentConfig
 from watchdesk_collector.config import Config as CollectorConfig
 from watchdesk_proto.settings import Form
@@ -68,28 +69,28 @@ def _table_below(wanted: Any) -> tuple[Any, str] | None:
 
 def _row(field: dataclasses.Field[Any], wanted: Any) -> str:
     metadata = field.metadata
-    meaning = _cell(metadata["help"])
+    meaning = _cell(sentence(metadata["help"]))
     if metadata["example"]:
-        meaning += f" Example: `{_cell(metadata['example'])}`."
+        meaning += f" Example: `{_cell(_example(metadata['example'], wanted))}`."
     return f"| `{_key(field)}` | {_written_as(wanted, metadata)} | {_default(field)} | {meaning} |"
 
 
 def _written_as(wanted: Any, metadata: Mapping[str, Any]) -> str:
     if metadata["choices"]:
         return ", ".join(f'`"{choice}"`' for choice in metadata["choices"])
-    if metadata["form"] is not Form.PLAIN:
-        return str(metadata["form"])
-    return _type_in_words(wanted)
+    return _type_in_words(wanted, metadata["form"])
 
 
-def _type_in_words(wanted: Any) -> str:
+def _type_in_words(wanted: Any, form: Form) -> str:
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (types.UnionType, typing.Union):
-        return _type_in_words(next(argument for argument in arguments if argument is not type(None)))
+        return _type_in_words(next(argument for argument in arguments if argument is not type(None)), form)
     if origin in (tuple, list):
-        return f"list of {_type_in_words(arguments[0])}"
+        return f"list of {_type_in_words(arguments[0], form)}"
     if origin is not None and issubclass(origin, Mapping):
-        return f"table of {_type_in_words(arguments[1])}"
+        return f"table of {_type_in_words(arguments[1], form)}"
+    if form is not Form.PLAIN:
+        return str(form)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum):
         return ", ".join(f'`"{member}"`' for member in wanted)
     return {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}[wanted]
@@ -99,6 +100,8 @@ def _default(field: dataclasses.Field[Any]) -> str:
     default = field.metadata["default"]
     if default is dataclasses.MISSING:
         return "**required**"
+    if callable(default) and not isinstance(default, type):
+        return "see there"  # depends on the host
     if callable(default):
         default = default()
     if default is None or default in ((), [], {}):
@@ -116,6 +119,12 @@ def _as_toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_as_toml(item)}" for key, item in value.items()) + " }"
     return str(value)
+
+
+def _example(written: str, wanted: Any) -> str:
+    """As it would stand in the file: texts in quotes."""
+    is_text = _type_in_words(wanted, Form.PLAIN) in ("text", "path")
+    return f'"{written}"' if is_text and not written.startswith('"') else written
 
 
 def _key(field: dataclasses.Field[Any]) -> str:

@@ -14,7 +14,6 @@ from watchdesk_collector.cli.demo.certificates import TlsFiles, make_tls_files
 from watchdesk_collector.cli.demo.waiting import DemoError
 
 PROBE = "demo-port"
-RULE = "demo-port-closed"
 MAIL_USER = "watchdesk"
 _MARK = "made-by-watchdesk-demo"
 
@@ -76,7 +75,6 @@ def prepare(directory: Path, ports: Mapping[str, int]) -> Place:
     _write_secret(directory / "mail.password", place.mail_password)
     _write_secret(directory / "webhook.secret", place.webhook_secret)
     place.application_log.touch()
-    (directory / "rules.toml").write_text(_rules(), encoding="utf-8")
     place.collector_config.write_text(_collector(place, ports), encoding="utf-8")
     place.agent_config.write_text(_agent(place, ports), encoding="utf-8")
     return place
@@ -120,7 +118,6 @@ listen = "127.0.0.1:{ports["web"]}"
 [alerting]
 interval = "1s"
 grace = "3s"
-rules = ["{place.directory / "rules.toml"}"]
 
 [notify]
 base_url = "http://127.0.0.1:{ports["web"]}"
@@ -170,19 +167,4 @@ timeout = "2s"
 [[log]]
 name = "application"
 files = ["{place.application_log}"]
-"""
-
-
-def _rules() -> str:
-    return f"""\
-# The rules that ship with the collector are on as well; this one waits seconds where they wait minutes.
-[[rule]]
-name = "{RULE}"
-severity = "critical"
-measurement = "probe"
-where = "probe = '{PROBE}'"
-when = "success < 1"
-for = "3s"
-summary = "{{target}} refuses connections, says probe {{probe}} on {{host}}"
-remedy = "Nothing: the demo closed the port on purpose, and opens it again."
 """

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from watchdesk_collector.cli.demo.sinks import Hook, Mail
 
-_MAX_LINES = 16
+_MAX_LINES = 28
 _MAX_WIDTH = 116
 
 
@@ -59,6 +59,10 @@ def trim(lines: Iterable[str], limit: int) -> list[str]:
     return [*kept[:limit], f"… {len(kept) - limit} more lines"]
 
 
-def _short(body: Mapping[str, Any]) -> dict[str, Any]:
+def _short(value: Any) -> Any:
     """Without what is empty: a reader wants what happened."""
-    return {key: value for key, value in body.items() if value not in (None, "", [], {})}
+    if isinstance(value, Mapping):
+        return {key: _short(item) for key, item in value.items() if item not in (None, "", [], {})}
+    if isinstance(value, list):
+        return [_short(item) for item in value]
+    return value

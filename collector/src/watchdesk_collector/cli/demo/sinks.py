@@ -9,6 +9,7 @@ import email.policy
 import hashlib
 import hmac
 import json
+import logging
 import queue
 import ssl
 import threading
@@ -20,6 +21,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
 from watchdesk_collector.cli.demo.certificates import TlsFiles
 
 _MAX_BODY_BYTES = 1 << 20
@@ -37,6 +39,10 @@ class Mail:
         body = self.message.get_body(("plain",))
         return "" if body is None else str(body.get_content())
 
+    @property
+    def tells_of_recovery(self) -> bool:
+        return self.text.startswith("RESOLVED")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
@@ -51,6 +57,10 @@ class Hook:
         return json.dumps(self.body, ensure_ascii=False)
 
     @property
+    def tells_of_recovery(self) -> bool:
+        return bool(self.body.get("status") == "resolved")
+
+    @property
     def idempotency_key(self) -> str:
         return self.headers.get("Idempotency-Key", "")
 
@@ -59,6 +69,7 @@ class MailSink:
     """A mail server on 127.0.0.1 that takes mail over STARTTLS from one user."""
 
     def __init__(self, *, port: int, tls: TlsFiles, user: str, password: str) -> None:
+        logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns of a deprecation that is its own
         self.port = port
         self.received: queue.Queue[Mail] = queue.Queue()
         self._login = LoginPassword(user.encode(), password.encode())

@@ -112,14 +112,14 @@ def tell(stage: Stage) -> None:
     """One alert and its recovery, by mail and webhook."""
     port = stage.options.ports["probe"]
     stage.waiter.until("The probe's first success", lambda: _latest_success(stage) == 1, timeout_s=_STEP_TIMEOUT_S)
-    stage.screen.step(f"The probe reaches port {port}. Now the port closes: the alert must fire after 3 s of refused connections.")
+    stage.screen.step(f"The probe reaches port {port}. Now the port closes, and an alert must fire.")
     stage.target.stop()
     _log_error(stage.place, f"listener on port {port} is gone")
-    _show_messages(stage, "alert")
+    _show_messages(stage, is_recovery=False)
 
-    stage.screen.step(f"Port {port} opens again: the alert must resolve.")
+    stage.screen.step(f"Port {port} opens again, and the alert must resolve.")
     stage.target.start()
-    _show_messages(stage, "recovery")
+    _show_messages(stage, is_recovery=True)
 
 
 def linger(stage: Stage, *, until_s: float | None) -> None:
@@ -146,26 +146,27 @@ def account(stage: Stage) -> Iterator[str]:
     yield from complaints(sent, stored)
 
 
-def _show_messages(stage: Stage, what: str) -> None:
-    stage.screen.mail(f"{what} by email (STARTTLS, authenticated)", _arrival(stage, f"The {what} email", stage.mails.received))
+def _show_messages(stage: Stage, *, is_recovery: bool) -> None:
+    what = "recovery" if is_recovery else "alert"
+    stage.screen.mail(f"{what} by email (STARTTLS, authenticated)", _arrival(stage, f"The {what} email", stage.mails.received, is_recovery))
     stage.told.mails += 1
-    stage.screen.hook(f"{what} by webhook", _arrival(stage, f"The {what} webhook", stage.hooks.received))
+    stage.screen.hook(f"{what} by webhook", _arrival(stage, f"The {what} webhook", stage.hooks.received, is_recovery))
     stage.told.hooks += 1
 
 
-def _arrival(stage: Stage, what: str, received: "queue.Queue[M]") -> M:
-    """The next message that is about the demo's probe; what else this machine has to complain about is mentioned."""
-    return stage.waiter.until(what, lambda: _poll(stage, received), timeout_s=_STEP_TIMEOUT_S)
+def _arrival(stage: Stage, what: str, received: "queue.Queue[M]", is_recovery: bool) -> M:
+    """The message that the demo's probe causes; what else this machine has to complain about is only mentioned."""
+    return stage.waiter.until(what, lambda: _poll(stage, received, is_recovery), timeout_s=_STEP_TIMEOUT_S)
 
 
-def _poll(stage: Stage, received: "queue.Queue[M]") -> M | None:
+def _poll(stage: Stage, received: "queue.Queue[M]", is_recovery: bool) -> M | None:
     try:
         message = received.get_nowait()
     except queue.Empty:
         return None
-    if places.PROBE in message.text:
+    if places.PROBE in message.text and message.tells_of_recovery == is_recovery:
         return message
-    stage.screen.step(f"Another message came: {message.text.strip().splitlines()[0]}")
+    stage.screen.step(f"Another message came: {message.text.strip().splitlines()[0][:100]}")
     return None
 
 
