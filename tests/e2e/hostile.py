@@ -22,7 +22,7 @@ QUERIES = {
     "text of 2 GB by printf": "SELECT length(printf('%2000000000d', 1))",
     "list of 400 million": "SELECT list_sum(range(400000000))",
     "endless recursion": "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t",
-    "sort of everything": "SELECT * FROM range(300000000) ORDER BY hash(range) DESC LIMIT 5",
+    "sort of everything": "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY hash(range)) AS n FROM range(300000000))",
     "a file of this machine": "SELECT * FROM read_text('/etc/passwd')",
     "write a file": "COPY (SELECT 1) TO '/tmp/watchdesk-hostile'",
     "write in a WITH": "WITH x AS (INSERT INTO cpu SELECT * FROM cpu RETURNING *) SELECT * FROM x",
