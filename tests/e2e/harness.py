@@ -4,12 +4,13 @@ Everything is in one folder and on free ports. A scenario is a script that can b
 """
 
 import argparse
+import shutil
 import sqlite3
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,12 +82,14 @@ class Site:
         return self.api.number(query)
 
     def spool(self, query: str) -> list[tuple[Any, ...]]:
-        """Ask the agent's spool, from outside, while it runs or not."""
-        with closing(sqlite3.connect(f"file:{self.agent_state}/spool.db?mode=ro", uri=True, timeout=10)) as spool:
-            return spool.execute(query).fetchall()
+        """Ask a copy of the agent's spool, for a running agent locks it: as it was at one moment, committed transactions alone."""
+        with tempfile.TemporaryDirectory(dir=self.directory) as folder:
+            _copy_database(self.agent_state / "spool.db", Path(folder) / "spool.db")
+            with closing(sqlite3.connect(Path(folder) / "spool.db")) as spool:
+                return spool.execute(query).fetchall()
 
     def ops(self, query: str) -> list[tuple[Any, ...]]:
-        """Ask the collector's ops.db, as `spool`."""
+        """Ask the collector's ops.db, while it runs or not."""
         with closing(sqlite3.connect(f"file:{self.collector_state}/ops.db?mode=ro", uri=True, timeout=10)) as ops:
             return ops.execute(query).fetchall()
 
@@ -148,15 +151,15 @@ class Acked:
         return set(self._seen)
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.05):
+        while not self._ended.wait(0.1):
             self._look()
         self._look()
 
     def _look(self) -> None:
         try:
             self._seen.update(self._site.spool("SELECT epoch, seq FROM batch WHERE is_done = 1"))
-        except sqlite3.OperationalError:
-            return  # not made yet, or held by an agent that starts
+        except (OSError, sqlite3.Error):
+            return  # not made yet, or caught in the middle of being opened
 
 
 class Report:
@@ -195,6 +198,17 @@ def finish(report: Report) -> None:
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy an SQLite file and its log; once more when the log was folded in meanwhile."""
+    while True:
+        before = source.stat().st_mtime_ns
+        shutil.copyfile(source, target)
+        with suppress(FileNotFoundError):
+            shutil.copyfile(f"{source}-wal", f"{target}-wal")
+        if source.stat().st_mtime_ns == before:
+            return
 
 
 def _unless_away(found: Callable[[], T | None]) -> T | None:
