@@ -19,6 +19,7 @@ from watchdesk_agent.catalogue import all_measurements
 from watchdesk_agent.clock import SystemClock
 from watchdesk_agent.config import DEFAULT_PATH, SamplingConfig, read_config
 from watchdesk_agent.show import render_json, render_measurements, render_text, take_samples
+from watchdesk_agent.spool import SpoolError
 from watchdesk_agent.state import StateError
 from watchdesk_agent.uplink import Tally
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except StateError as error:
+    except (StateError, SpoolError) as error:
         print(f"watchdesk-agent: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, BrokenPipeError):

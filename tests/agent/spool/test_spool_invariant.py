@@ -23,7 +23,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory(prefix="spool-")
+        self.folder = tempfile.TemporaryDirectory(dir="/dev/shm", prefix="spool-")
         self.path = Path(self.folder.name) / "spool.db"
         self.clock = FakeClock()
         self.epoch = 0
@@ -143,4 +143,4 @@ class SpoolMachine(RuleBasedStateMachine):
 
 
 TestSpoolInvariant = SpoolMachine.TestCase
-TestSpoolInvariant.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestSpoolInvariant.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

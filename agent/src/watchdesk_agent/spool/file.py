@@ -13,6 +13,11 @@ log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 
+
+class SpoolError(Exception):
+    """The spool cannot be opened; the message names it and the remedy."""
+
+
 SCHEMA = """
     CREATE TABLE batch (
         id INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of spooling; never reused, so that a reader can remember how far it came
@@ -63,20 +68,32 @@ TEMPORARY = """
 
 
 def open_spool_file(path: Path, *, at: datetime) -> sqlite3.Connection:
-    """A connection to a sound spool with the schema; it may be used from any thread, by one at a time. `at` names a file that is set aside."""
+    """A connection to a sound spool with the schema; it may be used from any thread, by one at a time. `at` names a file that is set aside.
+
+    **Errors**: SpoolError.
+    """
     try:
         return _open(path)
+    except sqlite3.OperationalError:
+        return _open_on_full_disk(path)
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise  # a full disk, a lock, missing rights: the file itself may well be sound
         kept = _set_aside(path, at)
         log.error("the spool %s is corrupted (%s): starting a new one; the old one is kept as %s, with what had not been sent", path, error, kept)
         return _open(path)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open_on_full_disk(path: Path) -> sqlite3.Connection:
+    """An exclusive connection does without the -shm file, which such a disk has no room for."""
+    try:
+        return _open(path, before="PRAGMA locking_mode = EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        raise SpoolError(f"the spool {path} cannot be opened ({error}); make room there, or set the rights of state_dir") from error
+
+
+def _open(path: Path, *, before: str = "") -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=32)
     try:
+        connection.execute(before)
         _prepare(connection)
     except BaseException:
         connection.close()
