@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from watchdesk_collector.history.config import HistoryConfig
-from watchdesk_collector.history.errors import CommitFailed, HistoryFailed, HistoryFull, HistoryLocked, HistoryUnusable
+from watchdesk_collector.history.errors import CommitFailed, HistoryFailed, HistoryFull, HistoryLocked, HistoryUnusable, QueryError
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Instance:
 
     @contextmanager
     def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of one's own. **Errors**: HistoryFailed once closing has begun."""
+        """A cursor of one's own. **Errors**: HistoryFailed once closing has begun or when the instance died, QueryError for what DuckDB refuses."""
         with self._change:
             self._change.wait_for(lambda: not self._is_quiet or self._is_closing)
             if self._is_closing:
@@ -48,6 +48,10 @@ class Instance:
             self._readers.append(cursor)
         try:
             yield cursor
+        except FATAL as error:
+            raise HistoryFailed(f"the history database stopped: {first_line(error)}") from error
+        except duckdb.Error as error:
+            raise QueryError(str(error)) from error
         finally:
             with suppress(duckdb.Error):
                 cursor.close()

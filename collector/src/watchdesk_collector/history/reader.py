@@ -3,8 +3,7 @@
 Invariant: manifest, hot tables and rows are read in one transaction; files that leave the manifest meanwhile stay on disk for minutes.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from watchdesk_proto.catalogue import Measurement
 
 from watchdesk_collector.history import catalogue, generation, hosts, manifest, relation
 from watchdesk_collector.history.catalogue import BATCH
-from watchdesk_collector.history.errors import HistoryFailed, QueryError, UnknownMeasurement
-from watchdesk_collector.history.instance import FATAL, Instance, first_line, reading
+from watchdesk_collector.history.errors import UnknownMeasurement
+from watchdesk_collector.history.instance import Instance, reading
 from watchdesk_collector.history.model import ParquetFile, Snapshot, Span, TableSnapshot, hot_name
 from watchdesk_collector.history.rows import signed, unsigned
 from watchdesk_collector.model import Host
@@ -41,7 +40,7 @@ class Reader:
                 cursor.register("hosts", hosts.to_arrow(everyone))
             if "catalog" in sql:
                 cursor.register("catalog", catalogue.to_arrow(list(self._measurements.values())))
-            with _translated(), reading(cursor):
+            with reading(cursor):
                 views = self._views(cursor, known, span)
                 return cursor.sql(_with(views, sql), params=list(params) or None).to_arrow_table()
 
@@ -74,7 +73,7 @@ class Reader:
     def content_hash(self, host_id: int, epoch: int, seq: int) -> int | None:
         """Looks among hot rows first: what comes twice mostly came a moment ago."""
         params = [signed([number]).item() for number in (host_id, epoch, seq)]
-        with self._instance.reader() as cursor, _translated(), reading(cursor):
+        with self._instance.reader() as cursor, reading(cursor):
             hot = hot_tables(cursor, [BATCH.name])[BATCH.name]
             sealed = relation.file_sources(manifest.read(cursor, [BATCH.name]), self._root)
             for sources in (hot, sealed):
@@ -85,7 +84,7 @@ class Reader:
     def snapshot(self, tables: Sequence[str], span: Span, columns: Collection[str] | None) -> Snapshot:
         known = [_narrowed(measurement, columns) for measurement in self._known(tables)]
         names = [measurement.name for measurement in known]
-        with self._instance.reader() as cursor, _translated(), reading(cursor):
+        with self._instance.reader() as cursor, reading(cursor):
             files = self._files(cursor, names, span)
             hot = hot_tables(cursor, names)
             snapshots = {
@@ -116,16 +115,6 @@ def _narrowed(measurement: Measurement, columns: Collection[str] | None) -> Meas
     if columns is None:
         return measurement
     return replace(measurement, columns=tuple(column for column in measurement.columns if column.name in columns))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except FATAL as error:
-        raise HistoryFailed(f"the history database stopped: {first_line(error)}") from error
-    except duckdb.Error as error:
-        raise QueryError(str(error)) from error
 
 
 def hot_tables(cursor: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, list[str]]:

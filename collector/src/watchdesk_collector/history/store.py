@@ -165,7 +165,9 @@ class Store:
     def _still_holds(self, change: Change) -> bool:
         """Whether its sources are all history yet, and its files on disk: retention or a reopened instance may have come in between."""
         are_hot = set(change.generations) <= set(self.hot.generations)
-        return are_hot and manifest.has_all(self.instance.writer, change.removed) and all((self.root / file.path).exists() for file in change.added)
+        are_on_disk = all((self.root / file.path).exists() for file in change.added)
+        with self.instance.reader() as cursor:
+            return are_hot and are_on_disk and manifest.has_all(cursor, change.removed)
 
     def _write(self, change: Change) -> None:
         cursor = self.instance.writer
@@ -187,9 +189,10 @@ class Store:
 
     def _discard(self, files: Sequence[ParquetFile]) -> None:
         """Unlink files that did not become history."""
-        for file in files:
-            if not manifest.has_all(self.instance.writer, [file]):
-                (self.root / file.path).unlink(missing_ok=True)
+        with self.instance.reader() as cursor:
+            for file in files:
+                if not manifest.has_all(cursor, [file]):
+                    (self.root / file.path).unlink(missing_ok=True)
 
     def _let_go(self, files: Sequence[ParquetFile]) -> None:
         self.leaving.note((self.root / file.path for file in files), at_s=self.clock.monotonic_s())
@@ -207,18 +210,20 @@ class Store:
         return merged_away
 
     def retain(self) -> Sequence[Removed]:
+        with self.instance.reader() as cursor:
+            files = manifest.read(cursor)
         removed = retention.choose(
-            manifest.read(self.instance.writer),
+            files,
             not_before=self.clock.now() - timedelta(seconds=self.config.max_age),
             max_bytes=self.config.max_bytes,
             other_bytes=self.space.hot_bytes(),
         )
-        files = [one.file for one in removed]
+        leaving = [one.file for one in removed]
         with transaction(self.instance.writer):
-            manifest.remove(self.instance.writer, files)
+            manifest.remove(self.instance.writer, leaving)
         self.steps(Step.FILES_RETIRED)
-        self._let_go(files)
-        self.metrics.retired_bytes.inc(sum(file.bytes for file in files))
+        self._let_go(leaving)
+        self.metrics.retired_bytes.inc(sum(file.bytes for file in leaving))
         return removed
 
     def sizes(self) -> Sequence[Size]:
