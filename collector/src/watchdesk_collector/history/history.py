@@ -23,7 +23,10 @@ from watchdesk_collector.model import Arrival, Hole, Host
 
 
 class History:
-    """One state folder's history. "Writer" methods are called from one thread, the writer; "maintenance" methods from one other (or the same)."""
+    """One state folder's history.
+
+    "Writer" methods are called from one thread, the writer. "Maintenance" methods may run beside it and beside each other, one call of each at a time.
+    """
 
     def __init__(
         self,

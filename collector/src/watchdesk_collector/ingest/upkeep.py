@@ -6,7 +6,7 @@ Invariant: everything that writes goes through the one writer thread; the slow p
 import asyncio
 import logging
 
-from watchdesk_collector.history import ExportFailed, History, HistoryFailed, HistoryFull
+from watchdesk_collector.history import CommitFailed, ExportFailed, History, HistoryFailed, HistoryFull
 from watchdesk_collector.ingest.committer import OnWriter
 from watchdesk_collector.ingest.roster import Roster
 from watchdesk_collector.ops.hosts import HostDirectory
@@ -31,7 +31,7 @@ class Upkeep:
             await asyncio.to_thread(self._hosts.flush)
             try:
                 await self.round()
-            except (HistoryFull, ExportFailed) as error:
+            except (HistoryFull, ExportFailed, CommitFailed) as error:
                 log.error("history could not be folded or sealed, the next round tries again: %s", error)
             except HistoryFailed as error:
                 log.error("history failed and is reopened: %s", error)
