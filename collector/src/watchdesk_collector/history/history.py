@@ -25,7 +25,7 @@ from watchdesk_collector.model import Arrival, Hole, Host
 class History:
     """One state folder's history.
 
-    "Writer" methods are called from one thread, the writer. "Maintenance" methods may run beside it and beside each other, one call of each at a time.
+    "Writer" methods are called from one thread, the writer. "Maintenance" methods may run beside it and beside each other, each once at a time.
     """
 
     def __init__(
