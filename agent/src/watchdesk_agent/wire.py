@@ -75,7 +75,7 @@ def _clamped(value: int) -> int:
 
 def _sound(text: str) -> str:
     """Names from the kernel may hold bytes that are not UTF-8, which Python keeps as lone surrogates and protobuf refuses."""
-    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _halves(collected: Sequence[Samples]) -> tuple[list[Samples], list[Samples]]:

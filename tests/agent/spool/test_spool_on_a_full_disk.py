@@ -21,7 +21,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def fill(folder: Path) -> Path:
@@ -35,7 +35,7 @@ def fill(folder: Path) -> Path:
 
 
 def test_a_full_disk_costs_new_batches_which_are_counted_until_there_is_room_again(
-    open_spool: OpenSpool, small_disk: Path, caplog: pytest.LogCaptureFixture
+    small_disk: Path, open_spool: OpenSpool, caplog: pytest.LogCaptureFixture
 ) -> None:
     spool = open_spool(folder=small_disk)
     assert spool.append([b"kept"], declarations={}, positions={"a.log": "1"})
@@ -57,7 +57,7 @@ def test_a_full_disk_costs_new_batches_which_are_counted_until_there_is_room_aga
     assert [r.levelno for r in caplog.records if "can be written again; 5 batches" in r.message] == [logging.WARNING]
 
 
-def test_a_spool_opens_on_a_disk_that_is_full(open_spool: OpenSpool, small_disk: Path) -> None:
+def test_a_spool_opens_on_a_disk_that_is_full(small_disk: Path, open_spool: OpenSpool) -> None:
     first = open_spool(folder=small_disk)
     first.append([b"a"], declarations={}, positions={})
     first.close()

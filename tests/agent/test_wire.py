@@ -1,0 +1,103 @@
+"""Rows come off the wire as they went on."""
+
+import math
+import struct
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from watchdesk_agent.model import Samples, TimedRow, Value
+from watchdesk_agent.wire import encode_batches, encode_declaration, encode_table
+from watchdesk_proto.catalogue import Measurement, Type, gauge, label, text
+from watchdesk_proto.v1 import ingest_pb2 as pb
+
+MIXED = Measurement(
+    name="mixed",
+    help="One of each.",
+    columns=(label("part", "A label."), gauge("level", "A double."), gauge("count", "An integer.", type=Type.INT64), text("note", "A text.")),
+)
+ROWS = st.tuples(
+    st.integers(0, 2**62),
+    st.tuples(
+        st.one_of(st.none(), st.text(max_size=20)),
+        st.one_of(st.none(), st.floats()),
+        st.one_of(st.none(), st.integers(-(2**63) + 1, 2**63 - 1)),
+        st.one_of(st.none(), st.text(max_size=20)),
+    ),
+)
+
+
+def decode(table: pb.Table) -> list[TimedRow]:
+    """As any reader of the wire would."""
+    width = len(table.words) // 8 // table.rows
+    assert width == 1 + len(MIXED.columns)
+    words = [table.words[8 * i : 8 * i + 8] for i in range(width * table.rows)]
+    columns = [words[c * table.rows : (c + 1) * table.rows] for c in range(width)]
+    times = [struct.unpack("<q", word)[0] for word in columns[0]]
+    values = [[_value(column.type, word, table.texts) for word in columns[1 + index]] for index, column in enumerate(MIXED.columns)]
+    return list(zip(times, zip(*values, strict=True), strict=True))
+
+
+def _value(type_: Type, word: bytes, texts: Sequence[str]) -> Value:
+    if type_ is Type.FLOAT64:
+        number = float(struct.unpack("<d", word)[0])
+        return None if math.isnan(number) else number
+    integer = int(struct.unpack("<q", word)[0])
+    if type_ is Type.INT64:
+        return None if integer == -(2**63) else integer
+    return None if integer == -1 else texts[integer]
+
+
+@given(st.lists(ROWS, min_size=1, max_size=20))
+def test_every_value_comes_back(rows: list[TimedRow]) -> None:
+    table = pb.Table.FromString(encode_table(Samples(MIXED, rows)).SerializeToString())
+    nan_is_null = [(ts, tuple(None if isinstance(v, float) and math.isnan(v) else v for v in row)) for ts, row in rows]
+    assert decode(table) == nan_is_null
+    assert table.schema_id == MIXED.schema_id
+    assert len(table.texts) == len(set(table.texts))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 99), st.tuples(st.none(), st.none(), st.integers(), st.text(max_size=400))), max_size=40),
+    st.integers(200, 4000),
+)
+def test_batches_are_split_by_rows_to_fit_and_no_row_is_lost(rows: list[TimedRow], max_bytes: int) -> None:
+    batches = [pb.Batch.FromString(payload) for payload in encode_batches([Samples(MIXED, rows), Samples(MIXED, [])], max_bytes=max_bytes)]
+    assert sum(table.rows for batch in batches for table in batch.tables) == len(rows)
+    assert [ts for batch in batches for table in batch.tables for ts, _ in decode(table)] == [ts for ts, _ in rows]
+    assert all(batch.ByteSize() <= max_bytes or sum(table.rows for table in batch.tables) == 1 for batch in batches)
+
+
+def test_nothing_to_send_is_no_batch() -> None:
+    assert encode_batches([], max_bytes=1000) == []
+    assert encode_batches([Samples(MIXED, [])], max_bytes=1000) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [(2**64 - 1, 2**63 - 1), (-(2**70), -(2**63) + 1), (True, 1)], ids=["too large", "too small", "a boolean"]
+)
+def test_integers_beyond_64_bits_come_as_the_nearest_that_is_not_null(value: int, read: int) -> None:
+    assert decode(encode_table(Samples(MIXED, [(0, (None, None, value, None))]))) == [(0, (None, None, read, None))]
+
+
+def test_names_that_are_not_utf8_come_with_replacement_characters() -> None:
+    mount = b"/mnt/caf\xe9".decode("utf-8", "surrogateescape")
+    [(_, row)] = decode(encode_table(Samples(MIXED, [(0, (mount, None, None, "NUL \0 is a character"))])))
+    assert row == ("/mnt/caf\N{REPLACEMENT CHARACTER}", None, None, "NUL \0 is a character")
+
+
+def test_a_row_of_the_wrong_width_is_refused() -> None:
+    with pytest.raises(ValueError, match="mixed"):
+        encode_table(Samples(MIXED, [(0, ("a", 1.0))]))
+
+
+def test_a_declaration_says_all_that_the_catalogue_does() -> None:
+    declaration = pb.Declaration.FromString(encode_declaration(MIXED))
+    assert (declaration.schema_id, declaration.measurement, declaration.help) == (MIXED.schema_id, "mixed", "One of each.")
+    assert [(c.name, c.kind, c.type) for c in declaration.columns] == [
+        ("part", pb.COLUMN_KIND_LABEL, pb.COLUMN_TYPE_TEXT),
+        ("level", pb.COLUMN_KIND_GAUGE, pb.COLUMN_TYPE_FLOAT64),
+        ("count", pb.COLUMN_KIND_GAUGE, pb.COLUMN_TYPE_INT64),
+        ("note", pb.COLUMN_KIND_TEXT, pb.COLUMN_TYPE_TEXT),
+    ]
