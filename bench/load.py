@@ -26,9 +26,9 @@ METHOD = "/watchdesk.v1.IngestService/Stream"
 
 
 class LoadedCollector:
-    """A collector of its own for a measurement, on free ports, with TLS and otherwise its defaults; all it writes is in `directory`."""
+    """A collector of its own for a measurement, on free ports, with TLS, its defaults, and `toml`; all it writes is in `directory`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, toml: str = "") -> None:
         grpc_port, web_port = free_port(), free_port()
         self.tls = make_tls_files(directory / "tls")
         self.address = f"127.0.0.1:{grpc_port}"
@@ -38,7 +38,7 @@ class LoadedCollector:
         config.write_text(
             f'state_dir = "{self.state}"\n'
             f'[ingest]\nlisten = "{self.address}"\ntls_cert = "{self.tls.certificate}"\ntls_key = "{self.tls.key}"\n'
-            f'[web]\nlisten = "127.0.0.1:{web_port}"\n'
+            f'[web]\nlisten = "127.0.0.1:{web_port}"\n{toml}'
         )
         command: list[str | Path] = [command_path("watchdesk-collector"), "run", "--config", config]
         self.program = Program(name="watchdesk-collector", command=command, log=directory / "collector.log")

@@ -78,6 +78,7 @@ class Stage:
 [alerting]
 interval = "1s"
 grace = "3s"
+builtin = false
 rules = ["{folder}/rules.toml"]
 [notify.email.test]
 server = "127.0.0.1"

@@ -44,7 +44,7 @@ class Writer:
 
 def run(kills: int) -> Report:
     report = Report(f"kill -9: {kills} times the collector during ingest, {kills} times the agent during send")
-    with site() as here, Acked(here) as acked, Writer(here.application_log) as writer:
+    with site(flush_interval="200ms") as here, Acked(here) as acked, Writer(here.application_log) as writer:
         here.start()
         for _ in range(kills):
             _wait_for_batches_under_way(here)

@@ -29,7 +29,7 @@ HOST = "site"
 class Site:
     """One collector and one agent, configured but not started."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, flush_interval: str = "1s") -> None:
         self.directory = directory
         self.tls = make_tls_files(directory / "tls")
         self.grpc_address = f"127.0.0.1:{free_port()}"
@@ -40,7 +40,7 @@ class Site:
         self.api = CollectorApi(url=f"http://{self.web_address}", token_file=self.collector_state / "api.token")
         self.collector = self._program("collector")
         self.agent = self._program("agent")
-        self.configure(collector=self._collector_config(), agent=self._agent_config())
+        self.configure(collector=self._collector_config(), agent=self._agent_config(flush_interval))
 
     @property
     def agent_token(self) -> str:
@@ -111,7 +111,7 @@ tls_key = "{self.tls.key}"
 listen = "{self.web_address}"
 """
 
-    def _agent_config(self) -> str:
+    def _agent_config(self, flush_interval: str) -> str:
         return f"""\
 host = "{HOST}"
 state_dir = "{self.agent_state}"
@@ -120,7 +120,7 @@ address = "{self.grpc_address}"
 ca_file = "{self.tls.authority}"
 token_file = "{self.collector_state}/agent.token"
 [sampling]
-flush_interval = "1s"
+flush_interval = "{flush_interval}"
 [[log]]
 name = "application"
 files = ["{self.application_log}"]
@@ -180,10 +180,10 @@ class Report:
 
 
 @contextmanager
-def site() -> Iterator[Site]:
+def site(*, flush_interval: str = "1s") -> Iterator[Site]:
     """A site in a folder of its own; its processes have ended when this ends."""
     with tempfile.TemporaryDirectory(prefix="watchdesk-") as folder:
-        made = Site(Path(folder))
+        made = Site(Path(folder), flush_interval=flush_interval)
         try:
             yield made
         finally:

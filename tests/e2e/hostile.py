@@ -31,10 +31,10 @@ QUERIES = {
 }
 
 
-def run(quiet_s: float) -> Report:
+def run(quiet_s: float, *, deadline_s: float) -> Report:
     report = Report(f"Ack latency in {quiet_s:.0f} quiet seconds, then beside hostile queries")
     with tempfile.TemporaryDirectory() as folder:
-        collector = LoadedCollector(Path(folder))
+        collector = LoadedCollector(Path(folder), toml=f'[sql]\ntimeout = "{deadline_s:.0f}s"\n')
         collector.start()
         try:
             with _sending(collector) as latencies_since:
@@ -68,7 +68,7 @@ def _ask(collector: LoadedCollector, query: str) -> tuple[float, str | None]:
     try:
         collector.api.sql(query)
     except OSError as error:
-        return time.monotonic() - began, " ".join(str(error).split())[:110]
+        return time.monotonic() - began, str(error)[:110]
     return time.monotonic() - began, None
 
 
@@ -105,4 +105,4 @@ def _spread(latencies_s: Sequence[float]) -> str:
 if __name__ == "__main__":
     options = parser(__doc__)
     options.add_argument("--for", dest="quiet_s", type=parse_duration, default=60.0, help="length of the quiet time; default 1m")
-    finish(run(options.parse_args().quiet_s))
+    finish(run(options.parse_args().quiet_s, deadline_s=30))

@@ -6,7 +6,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-_TIMEOUT_S = 20.0
+_TIMEOUT_S = 60.0  # a query has its own, shorter deadline
 
 
 class CollectorApi:
@@ -47,4 +47,13 @@ class CollectorApi:
             with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise OSError(f"{path}: {error.code} {error.read().decode(errors='replace').strip()}") from error
+            raise OSError(f"{path}: {error.code} {_reason(error.read())}") from error
+
+
+def _reason(body: bytes) -> str:
+    """The sentence in an answer of the API; the whole answer when it is none of ours."""
+    text = body.decode(errors="replace")
+    try:
+        return str(json.loads(text)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip()
