@@ -14,8 +14,15 @@ BOUND = 1_000
 
 
 def spans(keys: set[Key]) -> dict[int, list[tuple[int, int]]]:
-    """Each key as a range of its own: the least that a collector may say."""
-    return {epoch: [(seq, seq) for e, seq in sorted(keys) if e == epoch] for epoch in {epoch for epoch, _ in keys}}
+    """As the collector says it: ranges that do not touch."""
+    ranges: dict[int, list[tuple[int, int]]] = {}
+    for epoch, seq in sorted(keys):
+        known = ranges.setdefault(epoch, [])
+        if known and known[-1][1] == seq - 1:
+            known[-1] = (known[-1][0], seq)
+        else:
+            known.append((seq, seq))
+    return ranges
 
 
 class SpoolMachine(RuleBasedStateMachine):
