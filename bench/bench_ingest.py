@@ -22,11 +22,11 @@ from load import LoadAgent, LoadedCollector, agent_measurements, encode, now_us,
 from processes import cpu_s
 from watchdesk_proto.catalogue import Measurement
 
-AGENTS = 16
+AGENTS = 64
 GENERATORS = 2
 SHAPES: dict[str, tuple[Measurement, ...]] = {"wide": (wide_measurement(100),), "agent": agent_measurements()}
 # batches per agent that take some seconds at the speed that each size reaches
-BATCHES = {1: 1500, 10: 1000, 60: 400}
+BATCHES = {1: 500, 10: 300, 60: 120}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
