@@ -71,19 +71,6 @@ class Rig:
         return sorted(seq for e, seq in self.collector.stored if e == epoch)
 
 
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def collector(authority: trustme.CA) -> Iterator[SmallCollector]:
-    collector = SmallCollector(authority)
-    collector.start()
-    yield collector
-    collector.stop()
-
-
 @pytest.fixture
 def rig(tmp_path: Path, authority: trustme.CA, collector: SmallCollector) -> Iterator[Rig]:
     rig = Rig(folder=tmp_path, authority=authority, collector=collector)
