@@ -166,7 +166,7 @@ class AlertEngine:
     def _first_state(self, rule: Rule, now_us: int) -> RuleState:
         """A new rule looks back as far as its condition must have lasted, so that what holds already fires at once."""
         over_us = rule.condition.over_us if rule.condition else 0
-        back_us = max(rule.hold.us + over_us, round((self._config.interval + self._config.grace) * 1_000_000))
+        back_us = rule.hold.us + over_us + round((self._config.interval + self._config.grace) * 1_000_000)
         return RuleState(cursor_us=now_us - back_us, series={})
 
     def _orphans(self, states: Mapping[str, RuleState], now: datetime) -> Sequence[_Outcome]:
