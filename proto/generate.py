@@ -7,7 +7,7 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
-from grpc_tools import protoc  # type: ignore[import-untyped]  # it comes without types
+from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = Path("watchdesk_proto/v1")

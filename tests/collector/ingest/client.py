@@ -1,6 +1,7 @@
 """An agent as the wire sees it: speaks the protocol by hand, so that tests can say what no real agent would."""
 
 import array
+import struct
 import uuid
 from collections.abc import Sequence
 from types import TracebackType
@@ -97,5 +98,5 @@ def table_of(measurement: Measurement, ts_us: Sequence[int], columns: Sequence[S
             texts.extend(str(value) for value in values)
             words += array.array("q", range(len(texts) - len(values), len(texts))).tobytes()
         else:
-            words += array.array("d" if column.type is Type.FLOAT64 else "q", values).tobytes()  # type: ignore[arg-type]
+            words += struct.pack(f"<{len(values)}{'d' if column.type is Type.FLOAT64 else 'q'}", *values)
     return pb.Table(schema_id=measurement.schema_id, rows=len(ts_us), words=words, texts=texts)
