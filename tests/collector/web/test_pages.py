@@ -128,8 +128,8 @@ async def test_the_series_hold_what_the_charts_draw(web: aiohttp.ClientSession) 
         body = await answer.json()
     cpu = body["charts"][0]
     assert [one["name"] for one in cpu["series"]] == ["user", "system", "interrupts", "waiting for I/O", "busiest moment"]
-    assert {len(one["values"]) for one in cpu["series"]} == {240} == {len(cpu["times"])}
-    assert 75 <= cpu["series"][0]["values"].count(None) <= 85  # twenty minutes away, in slots of 15 s
+    assert {len(one["values"]) for one in cpu["series"]} == {360} == {len(cpu["times"])}
+    assert 115 <= cpu["series"][0]["values"].count(None) <= 125  # twenty minutes away, in slots of 10 s
     assert all(value is None or 0 <= value <= 1 for one in cpu["series"] for value in one["values"])
 
 

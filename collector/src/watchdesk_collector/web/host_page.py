@@ -29,7 +29,7 @@ class Range:
 
 
 RANGES: tuple[Range, ...] = (
-    Range(id="1h", words="last hour", width=timedelta(seconds=15), count=240),
+    Range(id="1h", words="last hour", width=timedelta(seconds=10), count=360),
     Range(id="6h", words="last 6 hours", width=timedelta(seconds=90), count=240),
     Range(id="24h", words="last 24 hours", width=timedelta(minutes=5), count=288),
     Range(id="7d", words="last 7 days", width=timedelta(minutes=30), count=336),

@@ -12,7 +12,7 @@ from watchdesk_collector.web.deps import HistoryReader, WebDeps
 from watchdesk_collector.web.host_page import HostReadings, LogLine, Range
 from watchdesk_collector.web.panels import PANELS, Panel
 from watchdesk_collector.web.queries import Row, Slots, slots_up_to
-from watchdesk_collector.web.series import Chart, build_chart
+from watchdesk_collector.web.series import Chart, build_chart, from_first_sight
 from watchdesk_collector.web.status import StatusReadings, Trends
 
 _TREND_WIDTH, _TREND_COUNT = timedelta(minutes=2), 30
@@ -95,7 +95,7 @@ def read_charts(history: HistoryReader, host: Host, range: Range, now: datetime)
     """One query per panel. Charts without any value are left out: the host has no such thing. **Errors**: HistoryError."""
     slots = slots_up_to(now, width=range.width, count=range.count)
     charts = [_read_chart(history, panel, slots, host.host_id) for panel in PANELS]
-    return [chart for chart in charts if not chart.is_empty]
+    return from_first_sight([chart for chart in charts if not chart.is_empty], host.first_seen_at)
 
 
 def _read_chart(history: HistoryReader, panel: Panel, slots: Slots, host_id: int) -> Chart:

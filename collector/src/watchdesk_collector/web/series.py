@@ -6,13 +6,15 @@ same numbers and the same gaps.
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from watchdesk_collector.web.panels import Line, Panel, Role
 from watchdesk_collector.web.queries import Slots
 
+MIN_SLOTS = 30
 MAX_PARTS = 6  # more devices than this in one chart cannot be told apart
 
 Values = tuple[float | None, ...]
@@ -74,6 +76,19 @@ def build_chart(panel: Panel, rows: Iterable[Mapping[str, Any]], slots: Slots) -
     return Chart(panel=panel, slots=slots, series=worth_showing, left_out=len(rows_by_part) - len(shown))
 
 
+def from_first_sight(charts: Sequence[Chart], first_seen_at: datetime) -> list[Chart]:
+    """Without the empty time before a host was first heard of, so that a young host's charts are not a sliver at their right edge.
+
+    What was sampled before that and sent later stays; so do `MIN_SLOTS`.
+    """
+    if not charts:
+        return []
+    slots = charts[0].slots
+    sampled = [index for chart in charts for series in chart.series for index, value in enumerate(series.values) if value is not None]
+    start = min([(first_seen_at - slots.since) // slots.width, slots.count - MIN_SLOTS, *sampled])
+    return [_without_first(chart, start) for chart in charts] if start > 0 else list(charts)
+
+
 def runs(series: Series) -> list[list[int]]:
     """The slots that have a value, cut where there is a gap."""
     found: list[list[int]] = []
@@ -85,6 +100,12 @@ def runs(series: Series) -> list[list[int]]:
         else:
             found.append([index])
     return found
+
+
+def _without_first(chart: Chart, count: int) -> Chart:
+    slots = replace(chart.slots, since=chart.slots.at(count), count=chart.slots.count - count)
+    series = [replace(one, values=one.values[count:], low=one.low[count:], high=one.high[count:]) for one in chart.series]
+    return replace(chart, slots=slots, series=tuple(series))
 
 
 def _busiest(panel: Panel, rows_by_part: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
