@@ -41,7 +41,8 @@ def generate(target: Path) -> None:
         "protoc",
         f"-I{PACKAGE}={ROOT / 'watchdesk/v1'}",
         f"-I{files('grpc_tools') / '_proto'}",
-        *(f"--{plugin}_out={target}" for plugin in ("python", "grpc_python", "mypy", "mypy_grpc")),
+        *(f"--{plugin}_out={target}" for plugin in ("python", "grpc_python")),
+        *(f"--{plugin}_out=quiet:{target}" for plugin in ("mypy", "mypy_grpc")),
         *map(str, sources),
     ]
     if protoc.main(arguments) != 0:
