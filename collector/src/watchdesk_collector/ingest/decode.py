@@ -45,6 +45,20 @@ class BatchLimits:
     latest_us: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What decoding needs of a declared measurement: `width` columns with ts, and at which of them texts stand."""
+
+    name: str
+    width: int
+    text_columns: tuple[tuple[int, str], ...]
+
+    @classmethod
+    def of(cls, measurement: Measurement) -> "Shape":
+        texts = [(index, column.name) for index, column in enumerate(measurement.columns, start=1) if column.type is Type.TEXT]
+        return cls(name=measurement.name, width=1 + len(measurement.columns), text_columns=tuple(texts))
+
+
 def parse_request(data: bytes) -> "pb.StreamRequest | Garbage":
     """The stream's deserializer. An exception here would end the stream, so garbage is a value."""
     try:
@@ -67,65 +81,54 @@ def decode_declaration(declaration: "pb.Declaration") -> Measurement:
     return measurement
 
 
-def decode_batch(batch: "pb.Batch", *, host_id: int, received_at_us: int, schemas: Mapping[int, Measurement | str], limits: BatchLimits) -> Arrival:
+def decode_batch(batch: "pb.Batch", *, host_id: int, received_at_us: int, schemas: Mapping[int, Shape | str], limits: BatchLimits) -> Arrival:
     """Check a batch and view its tables. **Errors**: DecodeError with the reason it is rejected for."""
     size = batch.ByteSize()
     if size > limits.max_bytes:
         raise DecodeError("oversized", f"batch of {size} bytes is over this collector's limit of {limits.max_bytes}")
-    tables = [_table(table, schemas, limits.latest_us) for table in batch.tables]
+    digest = hashlib.blake2b(digest_size=8)
+    tables = [_table(table, schemas, limits.latest_us, digest) for table in batch.tables]
     return Arrival(
         host_id=host_id,
         epoch=batch.epoch,
         seq=batch.seq,
         lane=LANES.get(batch.lane, Lane.LIVE),
         received_at_us=received_at_us,
-        content_hash=_content_hash(batch),
+        content_hash=int.from_bytes(digest.digest()) >> 1,
         bytes=size,
         tables=tables,
     )
 
 
-def _table(table: "pb.Table", schemas: Mapping[int, Measurement | str], latest_us: int) -> Table:
-    schema = schemas.get(table.schema_id)
-    if schema is None:
+def _table(table: "pb.Table", schemas: Mapping[int, Shape | str], latest_us: int, digest: "hashlib.blake2b") -> Table:
+    """The table, checked; what it says goes into the digest, so that the same batch sent twice has the same."""
+    shape = schemas.get(table.schema_id)
+    if shape is None:
         raise DecodeError("undeclared", f"a table refers to schema {table.schema_id:016x}, which was not declared on this stream")
-    if isinstance(schema, str):
-        raise DecodeError("undeclared", schema)
-    width = 1 + len(schema.columns)
-    if table.rows == 0 or len(table.words) != width * table.rows * 8:
-        raise DecodeError("garbage", f"{schema.name}: {len(table.words)} bytes are not {table.rows} rows of {width} columns")
-    words = np.frombuffer(table.words, dtype="<i8").reshape(width, table.rows)
-    _check_times(schema.name, words, latest_us)
-    _check_texts(schema, words, len(table.texts))
-    return Table(schema_id=table.schema_id, words=words, texts=table.texts)
+    if isinstance(shape, str):
+        raise DecodeError("undeclared", shape)
+    rows, data = table.rows, table.words  # each look at a message's bytes copies them
+    if rows == 0 or len(data) != shape.width * rows * 8:
+        raise DecodeError("garbage", f"{shape.name}: {len(data)} bytes are not {rows} rows of {shape.width} columns")
+    texts = list(table.texts)
+    _check(shape, memoryview(data).cast("q"), rows, texts=len(texts), latest_us=latest_us)
+    digest.update(table.schema_id.to_bytes(8, "little"))
+    digest.update(data)
+    digest.update("\0".join(texts).encode())
+    return Table(schema_id=table.schema_id, words=np.frombuffer(data, dtype="<i8").reshape(shape.width, rows), texts=texts)
 
 
-def _check_times(name: str, words: "np.ndarray[tuple[int, int], np.dtype[np.int64]]", latest_us: int) -> None:
-    ts = words[0]
-    if ts.min() < EARLIEST_US:
-        raise DecodeError("garbage", f"{name}: a sample is dated before the year 2000")
-    if ts.max() > latest_us:
-        ahead_s = (int(ts.max()) - latest_us) / 1e6
+def _check(shape: Shape, words: "memoryview[int]", rows: int, *, texts: int, latest_us: int) -> None:
+    """Refuse what would poison history. Plain min and max: most tables have few rows, and numpy costs more there."""
+    times = words[:rows]
+    if min(times) < EARLIEST_US:
+        raise DecodeError("garbage", f"{shape.name}: a sample is dated before the year 2000")
+    if (latest := max(times)) > latest_us:
+        ahead_s = (latest - latest_us) / 1e6
         raise DecodeError(
-            "future", f"{name}: a sample is dated {ahead_s:.0f} s beyond what this collector accepts; set the host's clock (chrony, timesyncd)"
+            "future", f"{shape.name}: a sample is dated {ahead_s:.0f} s beyond what this collector accepts; set the host's clock (chrony, timesyncd)"
         )
-
-
-def _check_texts(schema: Measurement, words: "np.ndarray[tuple[int, int], np.dtype[np.int64]]", texts: int) -> None:
-    for index, column in enumerate(schema.columns, start=1):
-        if column.type is Type.TEXT:
-            codes = words[index]
-            if codes.min() < -1 or codes.max() >= texts:
-                raise DecodeError("garbage", f"{schema.name}.{column.name}: a text index points outside the batch's {texts} texts")
-
-
-def _content_hash(batch: "pb.Batch") -> int:
-    """63 bits over what the batch says, apart from its key and lane: the same batch sent twice has the same."""
-    digest = hashlib.blake2b(digest_size=8)
-    for table in batch.tables:
-        digest.update(table.schema_id.to_bytes(8, "little"))
-        digest.update(table.words)
-        for text in table.texts:
-            digest.update(text.encode())
-            digest.update(b"\0")
-    return int.from_bytes(digest.digest()) >> 1
+    for column, name in shape.text_columns:
+        codes = words[column * rows : (column + 1) * rows]
+        if min(codes) < -1 or max(codes) >= texts:
+            raise DecodeError("garbage", f"{shape.name}.{name}: a text index points outside the batch's {texts} texts")

@@ -20,7 +20,7 @@ from watchdesk_collector.clock import Clock, to_us
 from watchdesk_collector.history import History, RangeSet
 from watchdesk_collector.ingest.committer import Committer, OnWriter
 from watchdesk_collector.ingest.config import IngestConfig
-from watchdesk_collector.ingest.decode import BatchLimits, DecodeError, Garbage, decode_batch, decode_declaration
+from watchdesk_collector.ingest.decode import BatchLimits, DecodeError, Garbage, Shape, decode_batch, decode_declaration
 from watchdesk_collector.ingest.refusals import RefusalLog
 from watchdesk_collector.ingest.roster import ClonedIdentity, Roster
 from watchdesk_collector.ingest.session import Session
@@ -29,6 +29,7 @@ from watchdesk_collector.model import Hole, Host, Outcome
 from watchdesk_collector.ops.hosts import HostDirectory, Introduction, NameTaken
 
 HELLO_TIMEOUT_S = 10
+MAX_NUMBER = 2**63  # of epochs and seqs
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
 Request: TypeAlias = "pb.StreamRequest | Garbage"
@@ -113,7 +114,7 @@ class IngestService:
         except (TimeoutError, StopAsyncIteration):
             first = Garbage(0)
         hello = None if isinstance(first, Garbage) else first.hello
-        if hello is None or not _is_uuid(hello.agent_id) or hello.epoch == 0:
+        if hello is None or not _is_uuid(hello.agent_id) or not 0 < hello.epoch < MAX_NUMBER:
             await self._refuse(context, "hello", grpc.StatusCode.INVALID_ARGUMENT, "a stream begins with a Hello that holds an agent id and an epoch")
         if not HOST_NAME.fullmatch(hello.host):
             sentence = f"{hello.host!r} is no host name: letters, digits, '.', '-' and '_', at most 253; set `host` in agent.toml"
@@ -168,7 +169,7 @@ class IngestService:
         return None
 
     async def _take_batch(self, batch: pb.Batch, session: Session) -> None:
-        if batch.seq == 0 or batch.epoch not in session.epochs:
+        if not 0 < batch.seq < MAX_NUMBER or batch.epoch not in session.epochs:
             return self._count_garbage(session, f"a batch is numbered {batch.epoch:x}/{batch.seq}, which its Hello didn't announce")
         now_us = to_us(self._clock.now())
         limits = BatchLimits(max_bytes=self._config.max_batch_bytes, latest_us=now_us + round(self._config.max_future * 1e6))
@@ -192,7 +193,7 @@ class IngestService:
             refusal = await self._on_writer(self._history.declare, measurement)
         if refusal is None:
             self._known_schemas.add(measurement.schema_id)
-            session.schemas[measurement.schema_id] = measurement
+            session.schemas[measurement.schema_id] = Shape.of(measurement)
         else:
             session.schemas[measurement.schema_id] = refusal
             self._metrics.refusals.labels("schema").inc()
@@ -201,7 +202,7 @@ class IngestService:
 
     async def _take_dropped(self, dropped: pb.Dropped, session: Session) -> None:
         first, last = dropped.seqs.first, dropped.seqs.last
-        if not 0 < first <= last or dropped.epoch not in session.epochs:
+        if not 0 < first <= last < MAX_NUMBER or dropped.epoch not in session.epochs:
             return self._count_garbage(session, "a Dropped names no seqs of this agent")
         hole = _hole(session, dropped.epoch, (first, last), outcome=Outcome.DROPPED, reason=dropped.reason[:200], at_us=to_us(self._clock.now()))
         return await self._committer.submit(hole, session)

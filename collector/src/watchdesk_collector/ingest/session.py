@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
-from watchdesk_proto.catalogue import Measurement
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
 from watchdesk_collector.history import RangeSet
 from watchdesk_collector.ingest.committer import Receipt, Verdict
+from watchdesk_collector.ingest.decode import Shape
 from watchdesk_collector.model import Arrival, Hole, Host, Outcome
 
 
@@ -33,7 +33,7 @@ class Session:
         self.host = host
         self.epoch = epoch
         self.epochs = frozenset({epoch, *epochs})
-        self.schemas: dict[int, Measurement | str] = {}  # a text says why the declaration was refused
+        self.schemas: dict[int, Shape | str] = {}  # a text says why the declaration was refused
         self.answers: asyncio.Queue[pb.StreamResponse | None] = asyncio.Queue()
         self.ending: Ending | None = None
         self._told_checkpointed: dict[int, list[tuple[int, int]]] = {}
