@@ -1,14 +1,24 @@
 import asyncio
 import re
+import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import pytest
 from collector.web.conftest import CONFIG
 from collector.web.serving import Stores, deps_of, serving
 from watchdesk_collector.listen import ListenError
+from watchdesk_collector.web.routes import ROUTES
 from watchdesk_collector.web.server import WebServer
+
+HTTP_DOCUMENT = Path(__file__).parents[3] / "docs" / "http.md"
+
+
+def documented_addresses() -> list[tuple[str, str, str]]:
+    """Method, path, and "key" when the token is needed."""
+    return re.findall(r"^\| `(GET|POST|DELETE) ([^`]+)` \| (key)? ?\|", HTTP_DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 async def text_of(web: aiohttp.ClientSession, path: str, status: int = 200) -> str:
@@ -175,6 +185,7 @@ async def test_samples_that_cannot_be_stored_are_unhealthy_and_told_on_the_page(
         assert "New samples are not being stored: the disk is full" in await text_of(web, "/")
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="there is no promtool: apt-get install prometheus")
 async def test_the_metrics_are_clean_under_promtool(web: aiohttp.ClientSession) -> None:
     await text_of(web, "/")
     metrics = await text_of(web, "/metrics")
@@ -187,3 +198,13 @@ async def test_a_busy_port_is_one_sentence(company: Stores) -> None:
         listen = address.removeprefix("http://")
         with pytest.raises(ListenError, match=f"web.listen: {listen} is in use"):
             await WebServer(deps=deps_of(company, replace(CONFIG, listen=listen))).start()
+
+
+def test_the_documentation_names_every_address() -> None:
+    assert [(method, path) for method, path, _ in documented_addresses()] == [(route.method, route.path.replace(":.+", "")) for route in ROUTES]
+
+
+async def test_the_addresses_that_need_the_token_are_the_documented_ones(web: aiohttp.ClientSession) -> None:
+    for method, path, key in documented_addresses():
+        async with web.request(method, re.sub(r"{\w+}", "1", path)) as answer:
+            assert (answer.status == 401) == bool(key), path
