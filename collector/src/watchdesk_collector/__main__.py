@@ -15,9 +15,9 @@ from watchdesk_proto.settings import ConfigError
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own log would say again, in its words, what our errors say; read when it is imported
 
-from watchdesk_collector import __version__  # noqa: E402  # after the line above, as below
-from watchdesk_collector.app import StartError, run  # noqa: E402
-from watchdesk_collector.config import DEFAULT_PATH, read_config  # noqa: E402
+from watchdesk_collector import __version__
+from watchdesk_collector.app import StartError, run
+from watchdesk_collector.config import DEFAULT_PATH, read_config
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
