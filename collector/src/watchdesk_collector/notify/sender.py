@@ -68,7 +68,7 @@ class OutboxSender:
             log.warning("%s", message)
 
     async def _serve(self, receiver: str) -> None:
-        while True:
+        while not _is_cancelled():
             try:
                 has_more = await self.send_next(receiver)
             except sa.exc.OperationalError as error:
@@ -140,3 +140,9 @@ class OutboxSender:
         if given_up:
             self._metrics.messages_given_up.labels(receiver=message.receiver).inc()
             log.error("gave up telling %s after %d attempts: %s", message.receiver, message.attempts + 1, tried.error)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody asked the running task to end. `asyncio.wait_for`, inside aiosmtplib, may swallow the asking on Python 3.11 (bpo-42130)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
