@@ -11,17 +11,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from watchdesk_proto.settings import ConfigError
+from watchdesk_agent.lean import lean_imports
 
-from watchdesk_agent import __version__
-from watchdesk_agent.app import make_samplers, run
-from watchdesk_agent.catalogue import all_measurements
-from watchdesk_agent.clock import SystemClock
-from watchdesk_agent.config import DEFAULT_PATH, SamplingConfig, read_config
-from watchdesk_agent.show import render_json, render_measurements, render_text, take_samples
-from watchdesk_agent.spool import SpoolError
-from watchdesk_agent.state import StateError
-from watchdesk_agent.uplink import Tally
+with lean_imports():
+    from watchdesk_proto.settings import ConfigError
+
+    from watchdesk_agent import __version__
+    from watchdesk_agent.app import make_samplers, run
+    from watchdesk_agent.catalogue import all_measurements
+    from watchdesk_agent.clock import SystemClock
+    from watchdesk_agent.config import DEFAULT_PATH, SamplingConfig, read_config
+    from watchdesk_agent.show import render_json, render_measurements, render_text, take_samples
+    from watchdesk_agent.spool import SpoolError
+    from watchdesk_agent.state import StateError
+    from watchdesk_agent.uplink import Tally
 
 BETWEEN_READINGS_S = 1.0  # rates need two
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.resources import files
+from pathlib import Path
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 RESERVED_COLUMNS = frozenset({"ts", "host", "host_id"})
@@ -119,7 +119,7 @@ def load(document: str) -> tuple[Measurement, ...]:
 
 def builtin() -> tuple[Measurement, ...]:
     """Every measurement that an agent of this version can send."""
-    return load(files("watchdesk_proto").joinpath("catalogue.json").read_text(encoding="utf-8"))
+    return load(Path(__file__).with_name("catalogue.json").read_text(encoding="utf-8"))
 
 
 def _to_json(measurement: Measurement) -> dict[str, object]:
