@@ -1,5 +1,6 @@
 """Rules over real history: alerts fire, stay, end, and survive restarts."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from collector.alerting.world import DISK_FULL, SILENT, START, Value, World, states
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from watchdesk_collector.alerting.engine import Change
 from watchdesk_collector.history import QueryError
 from watchdesk_collector.ops import alerts
@@ -114,6 +116,35 @@ def test_an_evaluation_that_cannot_be_recorded_leaves_no_trace_and_is_made_up_fo
     assert len(world.messages()) == 1
 
 
+async def test_a_full_disk_is_told_survived_and_made_up_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = [f"host{number}" for number in range(100)]
+    world = World(tmp_path, DISK_FULL, hosts=names)
+    world.run(20, used=dict.fromkeys(names, 0.95))
+
+    def fill(connection: DBAPIConnection, _: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite makes it the present size
+
+    world.ops.dispose()
+    sa.event.listen(world.ops, "connect", fill)
+    world.clock.advance(80)
+    for name in names:
+        world.disk(name, 0.95)
+    world.clock.advance(20)
+    running = asyncio.create_task(world.engine.run())
+    async with asyncio.timeout(60):
+        while "database or disk is full" not in caplog.text:  # noqa: ASYNC110 a log record is no event
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert world.messages() == []
+
+    sa.event.remove(world.ops, "connect", fill)
+    world.ops.dispose()
+    assert states(world.engine.evaluate_once()).count("firing") == 100
+    assert len(world.messages()) == 1
+
+
 def test_an_alert_without_samples_ends_once_its_host_has_been_there_without_them(tmp_path: Path) -> None:
     world = World(tmp_path, DISK_FULL)
     world.run(120, used={"web1": 0.95})
@@ -171,7 +202,24 @@ def test_a_collector_that_was_down_accuses_nobody_when_it_returns(tmp_path: Path
     world.restart()
     assert world.run(50, heard=False) == []
     assert states(world.run(20, heard=False)) == ["firing"]
-    assert "not once since the collector started at 13:01:00 UTC" in alerts.firing(world.ops)[0].summary
+    assert "not once since the collector is back, at 13:01:00 UTC" in alerts.firing(world.ops)[0].summary
+
+
+def test_a_machine_that_stood_still_accuses_nobody_when_it_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path, SILENT)
+    world.run(60)
+    world.clock.advance(3600)
+    assert world.run(60, heard=False) == []
+    assert states(world.run(10, heard=False)) == ["firing"]
+
+
+def test_a_clock_that_was_far_ahead_and_is_set_right_leaves_no_rule_blind(tmp_path: Path) -> None:
+    world = World(tmp_path, DISK_FULL + SILENT)
+    world.run(60, used={"web1": 0.5})
+    world.clock.step(86400)
+    world.run(60, used={"web1": 0.5})
+    world.clock.step(-86400)
+    assert sorted(states(world.run(120, used={"web1": 0.95}))) == ["firing", "pending"]
 
 
 def test_a_silent_host_stays_silent_over_a_restart(tmp_path: Path) -> None:

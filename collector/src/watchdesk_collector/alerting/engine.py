@@ -26,6 +26,8 @@ from watchdesk_collector.model import Host
 from watchdesk_collector.ops.database import writing
 
 LONGEST_CATCH_UP_US = 3600 * 1_000_000  # after a longer downtime, what lies further back is left to people who ask history
+FURTHEST_AHEAD_US = 300 * 1_000_000  # a cursor beyond this was written under a clock that was wrong
+SHORTEST_PAUSE_S = 30.0  # a hole between evaluations, beside their interval, in which the collector did not run
 SPAN_US = 600 * 1_000_000  # how much is read at a time while catching up
 
 log = logging.getLogger(__name__)
@@ -79,7 +81,8 @@ class AlertEngine:
         self._config = config
         self._clock = clock
         self._metrics = metrics
-        self._started_at = started_at
+        self._listening_since = started_at
+        self._evaluated_at = started_at
 
     async def run(self) -> None:
         """Evaluate until cancelled; an evaluation that has begun is finished first."""
@@ -95,6 +98,7 @@ class AlertEngine:
     def evaluate_once(self) -> Sequence[Change]:
         """Bring all rules up to now; what changed is committed on return. **Errors**: sqlalchemy's OperationalError, with nothing written."""
         now = self._clock.now()
+        self._notice_pause(now)
         hosts = self._hosts()
         states = store.load(self._engine)
         outcomes = [outcome for rule in self._rules if (outcome := self._evaluate_or_skip(rule, states.get(rule.name), hosts, now))]
@@ -113,7 +117,15 @@ class AlertEngine:
             for orphan in orphans:
                 store.forget(connection, orphan.rule)
             self._dispatcher.dispatch(connection, changes, now)
+        self._evaluated_at = self._clock.now()
         return changes
+
+    def _notice_pause(self, now: datetime) -> None:
+        """A machine that was suspended, or a clock that was set forward, is a downtime: nobody was listening."""
+        pause_s = (now - self._evaluated_at).total_seconds() - self._config.interval
+        if pause_s > max(SHORTEST_PAUSE_S, 2 * self._config.interval):
+            log.warning("nothing was evaluated for %d s: the clock was set, or the machine stood still", pause_s)
+            self._listening_since = now
 
     def _evaluate_and_survive(self) -> None:
         with self._metrics.evaluation_seconds.time():
@@ -133,7 +145,7 @@ class AlertEngine:
             return None
 
     def _evaluate(self, rule: Rule, state: RuleState | None, hosts: Sequence[Host], now_us: int) -> _Outcome:
-        before = state or self._first_state(rule, now_us)
+        before = _set_right(state, now_us) if state else self._first_state(rule, now_us)
         if rule.condition is None:
             after, transitions = self._step_silent(rule, before, hosts, now_us)
         else:
@@ -141,7 +153,7 @@ class AlertEngine:
         return _Outcome(rule=rule.name, before=before.series, after=after, transitions=transitions)
 
     def _step_silent(self, rule: Rule, state: RuleState, hosts: Sequence[Host], now_us: int) -> tuple[RuleState, Sequence[Transition]]:
-        samples = silence_samples(hosts, silent_for_us=rule.silent_for_us, now_us=now_us, started_at=self._started_at)
+        samples = silence_samples(hosts, silent_for_us=rule.silent_for_us, now_us=now_us, listening_since=self._listening_since)
         return step(_timing(rule), state, samples, until_us=now_us, presence=self._presence(hosts))
 
     def _step_threshold(
@@ -157,7 +169,7 @@ class AlertEngine:
 
     def _presence(self, hosts: Sequence[Host]) -> Presence:
         heard_us = {host.host_id: to_us(host.last_seen_at) for host in hosts}
-        return Presence(heard_us=heard_us, listening_since_us=to_us(self._started_at))
+        return Presence(heard_us=heard_us, listening_since_us=to_us(self._listening_since))
 
     def _until_us(self, condition: Condition, now_us: int) -> int:
         until_us = now_us - round(self._config.grace * 1_000_000)
@@ -182,6 +194,11 @@ class AlertEngine:
             for name, state in states.items()
             if name not in known
         ]
+
+
+def _set_right(state: RuleState, now_us: int) -> RuleState:
+    """A rule whose cursor lies far ahead would be blind until then: it goes on from now."""
+    return state if state.cursor_us <= now_us + FURTHEST_AHEAD_US else replace(state, cursor_us=now_us)
 
 
 def _caught_up(state: RuleState, condition: Condition, now_us: int) -> RuleState:
