@@ -24,7 +24,7 @@ with lean_imports():
     from watchdesk_agent.show import render_json, render_measurements, render_text, take_samples
     from watchdesk_agent.spool import SpoolError
     from watchdesk_agent.state import StateError
-    from watchdesk_agent.uplink import Tally
+    from watchdesk_agent.uplink import CredentialError, Tally, check_credentials
 
 BETWEEN_READINGS_S = 1.0  # rates need two
 
@@ -51,7 +51,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
-    read_config(options.config)
+    config = read_config(options.config)
+    try:
+        check_credentials(config.collector)
+    except CredentialError as error:
+        print(f"{options.config}: {error}", file=sys.stderr)
+        return 2
     print(f"{options.config}: fine")
     return 0
 

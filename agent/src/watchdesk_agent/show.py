@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from watchdesk_proto.catalogue import Measurement, Type
 
@@ -10,18 +11,26 @@ from watchdesk_agent.clock import Clock, to_us
 from watchdesk_agent.model import Instant, Sampler, Samples, Value, check_rows
 
 
-def take_samples(samplers: Sequence[Sampler], clock: Clock) -> list[Samples | tuple[str, OSError]]:
-    """One run of each sampler; instead of its samples, its name and error."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A sampler that gave no samples, and why."""
+
+    sampler: str
+    error: str
+
+
+def take_samples(samplers: Sequence[Sampler], clock: Clock) -> list[Samples | Failure]:
+    """One run of each sampler."""
     slot_us = to_us(clock.now())
     return [_take(sampler, Instant(slot_us, clock.monotonic_s())) for sampler in samplers]
 
 
-def render_json(taken: Iterable[Samples | tuple[str, OSError]]) -> str:
+def render_json(taken: Iterable[Samples | Failure]) -> str:
     """One object: measurement to a list of rows; a failed sampler to its error."""
     return json.dumps(dict(_to_json(entry) for entry in taken), indent=1, ensure_ascii=False)
 
 
-def render_text(taken: Iterable[Samples | tuple[str, OSError]]) -> str:
+def render_text(taken: Iterable[Samples | Failure]) -> str:
     """One line per row: measurement, labels and texts in quotes, numbers."""
     return "\n".join(line for entry in taken for line in _to_lines(entry))
 
@@ -35,26 +44,26 @@ def render_measurements(measurements: Iterable[Measurement]) -> str:
     )
 
 
-def _take(sampler: Sampler, at: Instant) -> Samples | tuple[str, OSError]:
+def _take(sampler: Sampler, at: Instant) -> Samples | Failure:
     try:
         rows = sampler.sample(at)
     except OSError as error:
-        return sampler.name, error
+        return Failure(sampler.name, str(error))
     check_rows(sampler.measurement, rows)
     return Samples(sampler.measurement, [(at.slot_us, row) for row in rows])
 
 
-def _to_json(entry: Samples | tuple[str, OSError]) -> tuple[str, object]:
-    if isinstance(entry, tuple):
-        return entry[0], {"error": str(entry[1])}
+def _to_json(entry: Samples | Failure) -> tuple[str, object]:
+    if isinstance(entry, Failure):
+        return entry.sampler, {"error": entry.error}
     names = [column.name for column in entry.measurement.columns]
     rows = [{"ts_us": ts_us} | dict(zip(names, map(_finite, row), strict=True)) for ts_us, row in entry.rows]
     return entry.measurement.name, rows
 
 
-def _to_lines(entry: Samples | tuple[str, OSError]) -> Iterator[str]:
-    if isinstance(entry, tuple):
-        yield f"{entry[0]} failed: {entry[1]}"
+def _to_lines(entry: Samples | Failure) -> Iterator[str]:
+    if isinstance(entry, Failure):
+        yield f"{entry.sampler} failed: {entry.error}"
         return
     for _, row in entry.rows:
         columns = zip(entry.measurement.columns, row, strict=True)

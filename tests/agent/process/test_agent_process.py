@@ -5,6 +5,8 @@ import random
 import socket
 import sqlite3
 import struct
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -156,6 +158,22 @@ def test_a_token_never_travels_in_clear_beyond_this_host(agent: AgentProcess, li
 def test_a_right_configuration_is_said_to_be_fine(agent: AgentProcess) -> None:
     checked = agent.run("check-config", "--config", str(agent.config))
     assert (checked.returncode, checked.stdout) == (0, f"{agent.config}: fine\n")
+
+
+def test_a_token_that_is_not_there_is_a_mistake_that_check_config_finds(agent: AgentProcess, tmp_path: Path) -> None:
+    (tmp_path / "token").unlink()
+    checked = agent.run("check-config", "--config", str(agent.config))
+    assert checked.returncode == 2
+    assert (
+        checked.stderr
+        == f"{agent.config}: {tmp_path}/token cannot be read: No such file or directory; put it there, or change collector.token_file\n"
+    )
+
+
+def test_the_agent_starts_without_openssl_and_what_needs_it_can_have_it_later() -> None:
+    script = "import sys, watchdesk_agent.__main__; print(sorted({'ssl', '_ssl', '_hashlib'} & set(sys.modules))); import ssl, _hashlib, grpc.aio"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "[]\n")
 
 
 def test_a_sample_can_be_had_as_json_and_as_text(agent: AgentProcess) -> None:

@@ -44,13 +44,13 @@ def test_a_batch_is_declared_sent_acked_and_leaves_the_spool_when_it_is_checkpoi
 
 
 def test_a_rejected_batch_is_told_counted_and_blocks_nothing(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    rig.collector.behaviour.rejects = lambda batch: "dated in the future" if batch.seq == 2 else None
-    rig.append(3)
+    rig.collector.behaviour.rejects = lambda batch: f"dated in the future by {batch.seq} s" if batch.seq in (2, 3) else None
+    rig.append(4)
     rig.connect()
-    rig.collector.wait_for(lambda: rig.stored_seqs() == [1, 3])
+    rig.collector.wait_for(lambda: rig.stored_seqs() == [1, 4])
     wait_until(lambda: rig.tally.acked_batches == 2)
     assert rig.spool.next_unsent(after=0) is None
-    assert rig.tally.rejected_batches == 1
+    assert rig.tally.rejected_batches == 2
     assert len([message for message in warnings(caplog) if "dated in the future" in message]) == 1
 
 

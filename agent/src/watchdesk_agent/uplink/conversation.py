@@ -8,6 +8,7 @@ backfill, and leaves a quarter of the window to the live lane.
 """
 
 import logging
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ FRESH_S = 30.0
 CLOCK_QUERY_EVERY_S = 60.0
 DEFAULT_LIMITS = pb.Limits(max_batch_bytes=1024 * 1024, max_in_flight=16, max_future_seconds=300)
 NUMBERING_BYTES = 64  # epoch, seq, lane and field headers, on top of what is spooled
+_NUMBERS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Conversation:
         self._backfill_cursor = 0
         self._backfill_end = 0
         self._told_holes: set[Hole] = set()
+        self._told_rejects: set[str] = set()  # reasons without their numbers: each is logged once per stream, all are counted
         self._declared: set[int] = set()
         self._greeted_us = 0
         self._next_clock_query_s = 0.0
@@ -175,7 +178,10 @@ class Conversation:
         self._is_welcome = True
 
     def _take_reject(self, reject: pb.Reject) -> None:
-        log.error("the collector rejects batch %x/%d, its samples are lost: %s", reject.epoch, reject.seq, reject.reason)
+        kind = _NUMBERS.sub("", reject.reason)
+        if kind not in self._told_rejects:
+            self._told_rejects.add(kind)
+            log.error("the collector rejects batch %x/%d, its samples are lost: %s", reject.epoch, reject.seq, reject.reason)
         self._tally.rejected_batches += self._settle({reject.epoch: [(reject.seq, reject.seq)]})
 
     def _settle(self, ranges: Ranges) -> int:

@@ -40,6 +40,12 @@ def open_channel(config: UplinkConfig) -> grpc.Channel:
     return grpc.secure_channel(config.address, grpc.ssl_channel_credentials(authority), options=KEEPALIVE)
 
 
+def check_credentials(config: UplinkConfig) -> None:
+    """**Errors**: CredentialError when a connection would not even be tried."""
+    read_token(config)
+    open_channel(config).close()
+
+
 def _read(path: Path, key: str) -> bytes:
     try:
         return path.read_bytes()
