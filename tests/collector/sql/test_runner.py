@@ -205,7 +205,9 @@ async def test_a_slow_query_is_stopped_at_its_deadline_and_told_so(desk: Desk) -
 async def test_a_query_waits_for_its_turn_only_so_long(make_desk: MakeDesk) -> None:
     desk = make_desk(SqlConfig(concurrency=1, max_wait=0.2))
     slow = asyncio.create_task(desk.runner.run("SELECT count(*) FROM range(1000000) a, range(1000000) b", timeout_s=2))
-    await asyncio.sleep(0)  # lets it start
+    async with asyncio.timeout(10):
+        while not _children():
+            await asyncio.sleep(0.01)
     wrong = await error(desk, "SELECT 1 FROM range(3)")
     assert wrong.fault is Fault.BUSY
     await slow
