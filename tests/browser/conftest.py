@@ -7,8 +7,9 @@ from collector.web.serving import opened_stores, serving_beside
 from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Gone with its module: while Playwright's own event loop runs in this thread, no other test can run one."""
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
     with chromium() as running:
