@@ -146,7 +146,7 @@ async def _open_stores(config: Config) -> AsyncIterator[Shared]:
 
 def _committer(shared: Shared) -> Committer:
     def on_durable(entries: Sequence[Arrival | Hole]) -> None:
-        shared.hosts.seen([entry.host_id for entry in entries], shared.clock.now())
+        shared.hosts.seen({entry.host_id for entry in entries}, shared.clock.now())
 
     return Committer(
         history=shared.history,

@@ -1,3 +1,4 @@
+import asyncio
 import time
 
 import grpc
@@ -8,6 +9,7 @@ from collector.ingest.conftest import TOKEN, TOY, Collector, Start
 from watchdesk_collector.ingest import create_server
 from watchdesk_collector.ingest.config import IngestConfig
 from watchdesk_collector.listen import ListenError
+from watchdesk_collector.ops.hosts import StillConnected
 from watchdesk_proto.catalogue import Measurement, counter
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
@@ -222,3 +224,21 @@ async def test_beyond_loopback_there_is_tls_or_no_start(collector: Collector) ->
 async def test_a_port_in_use_is_one_clear_sentence(collector: Collector) -> None:
     with pytest.raises(ListenError, match="the port is in use"):
         create_server(collector.config, service=None)  # type: ignore[arg-type]
+
+
+async def test_a_refused_copy_does_not_rename_the_host(collector: Collector) -> None:
+    async with agent_of(collector, epoch=1) as original, agent_of(collector, agent_id=original.agent_id, epoch=2):
+        with pytest.raises(grpc.aio.AioRpcError):
+            async with agent_of(collector, agent_id=original.agent_id, epoch=1, host="copy"):
+                pass
+        assert [(host.name, host.connected) for host in collector.hosts.list()] == [("web1", True)]
+
+
+async def test_a_host_can_be_removed_once_its_stream_has_ended(collector: Collector) -> None:
+    async with agent_of(collector):
+        with pytest.raises(StillConnected):
+            collector.hosts.remove("web1")
+    async with asyncio.timeout(5):
+        while collector.hosts.list()[0].connected:  # noqa: ASYNC110  # the server learns of a closed stream in its own time
+            await asyncio.sleep(0.01)
+    assert collector.hosts.remove("web1")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import grpc
 
 from watchdesk_collector.ingest.session import Ending, Session
+from watchdesk_collector.model import host_id_of
 
 REMEMBERED_EPOCHS = 64
 
@@ -33,8 +34,9 @@ class Roster:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def check(self, host_id: int, agent_id: str, epoch: int) -> None:
+    def check(self, agent_id: str, epoch: int) -> None:
         """**Errors**: ClonedIdentity when this epoch was already superseded by the one that is connected."""
+        host_id = host_id_of(agent_id)
         current = self._sessions.get(host_id)
         if current is not None and epoch != current.epoch and epoch in self._superseded.get(host_id, ()):
             raise ClonedIdentity(

@@ -70,6 +70,7 @@ class IngestService:
         """One stream, from the first message to the last."""
         await self._authenticate(context)
         session = await self._greet(requests, context)
+        self._enter(session, context.peer())
         reader = asyncio.ensure_future(self._read(requests, session))
         try:
             while (answer := await session.answers.get()) is not None:
@@ -90,7 +91,7 @@ class IngestService:
             await self._refuse(context, "token", grpc.StatusCode.UNAUTHENTICATED, sentence)
 
     async def _greet(self, requests: AsyncIterator[Request], context: Context) -> Session:
-        """Hello → Welcome; the session is entered before Welcome leaves, so that no answer is missed."""
+        """Hello → a session whose first answer is Welcome."""
         hello = await self._hello(requests, context)
         host = await self._introduce(hello, context)
         session = Session(host=host, epoch=hello.epoch, epochs=hello.spooled_epochs)
@@ -100,11 +101,7 @@ class IngestService:
             max_in_flight=self._config.max_in_flight,
             max_future_seconds=round(self._config.max_future),
         )
-        self._roster.enter(session)
-        self._metrics.streams.set(len(self._roster))
-        log.info("host %s connected, agent %s from %s", host.name, host.agent_version, context.peer())
-        await context.write(session.welcome(durable=durable, limits=limits, clock_us=to_us(self._clock.now())))
-        session.tell_checkpointed(self._history.checkpointed(host.host_id))
+        session.welcome(durable=durable, limits=limits, clock_us=to_us(self._clock.now()))
         return session
 
     async def _hello(self, requests: AsyncIterator[Request], context: Context) -> pb.Hello:
@@ -131,8 +128,8 @@ class IngestService:
             clock_offset_s=(to_us(now) - hello.clock_us) / 1e6,
         )
         try:
+            self._roster.check(hello.agent_id, hello.epoch)
             host = await asyncio.to_thread(self._hosts.introduce, who)
-            self._roster.check(host.host_id, hello.agent_id, hello.epoch)
         except NameTaken as error:
             await self._refuse(context, "name", grpc.StatusCode.ALREADY_EXISTS, str(error))
         except ClonedIdentity as error:
@@ -210,6 +207,15 @@ class IngestService:
     def _count_garbage(self, session: Session, what: str) -> None:
         self._metrics.rejects.labels("garbage").inc()
         log.warning("host %s sent garbage, which is ignored: %s", session.host.name, what)
+
+    def _enter(self, session: Session, peer: str) -> None:
+        """Nothing is awaited between this and the `finally` that leaves: an agent that goes away meanwhile leaves no trace."""
+        host = session.host
+        self._roster.enter(session)
+        self._hosts.connected(host.host_id)
+        self._metrics.streams.set(len(self._roster))
+        session.tell_checkpointed(self._history.checkpointed(host.host_id))
+        log.info("host %s connected, agent %s from %s", host.name, host.agent_version, peer)
 
     def _leave(self, session: Session) -> None:
         if self._roster.leave(session):

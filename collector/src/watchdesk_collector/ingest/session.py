@@ -62,9 +62,10 @@ class Session:
         self._told_checkpointed.update({epoch: list(ranges) for epoch, ranges in news.items()})
         self.answers.put_nowait(pb.StreamResponse(checkpointed=pb.Checkpointed(checkpointed=_to_wire(news))))
 
-    def welcome(self, *, durable: Mapping[int, RangeSet], limits: pb.Limits, clock_us: int) -> pb.StreamResponse:
+    def welcome(self, *, durable: Mapping[int, RangeSet], limits: pb.Limits, clock_us: int) -> None:
+        """Comes before any other answer."""
         ours = {epoch: ranges for epoch, ranges in durable.items() if epoch in self.epochs}
-        return pb.StreamResponse(welcome=pb.Welcome(clock_us=clock_us, durable=_to_wire(ours), limits=limits))
+        self.answers.put_nowait(pb.StreamResponse(welcome=pb.Welcome(clock_us=clock_us, durable=_to_wire(ours), limits=limits)))
 
     def end(self, ending: Ending) -> None:
         """End the stream; what it still has under way is not acked and comes again."""

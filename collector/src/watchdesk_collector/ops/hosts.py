@@ -5,7 +5,7 @@ written by `flush`. Invariant: a name belongs to one agent at a time; renaming o
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -52,7 +52,6 @@ class HostDirectory:
         self._clock = clock
         self._lock = threading.Lock()
         self._hosts_by_id: dict[int, Host] = {}
-        self._names_by_id: dict[int, str] = {}
         self._unsaved: set[int] = set()
         self._load()
 
@@ -66,7 +65,9 @@ class HostDirectory:
             return sorted(self._hosts_by_id.values(), key=lambda host: host.name)
 
     def by_name(self, name: str) -> Host | None:
-        return next((host for host in self.list() if host.name == name), None)
+        """The watched host of that name."""
+        with self._lock:
+            return self._named(name)
 
     def introduce(self, who: Introduction) -> Host:
         """Take in an agent, new or known, possibly renamed. **Errors**: NameTaken."""
@@ -86,13 +87,13 @@ class HostDirectory:
                 boot_id=who.boot_id,
                 agent_version=who.agent_version,
                 clock_offset_s=who.clock_offset_s,
-                connected=True,
+                connected=known.connected if known else False,
             )
             self._save(host)
             self._hosts_by_id[host_id] = host
             return host
 
-    def seen(self, host_ids: Sequence[int], at: datetime) -> None:
+    def seen(self, host_ids: Collection[int], at: datetime) -> None:
         """Batches of these hosts became durable."""
         with self._lock:
             for host_id in host_ids:
@@ -100,10 +101,11 @@ class HostDirectory:
                     self._hosts_by_id[host_id] = replace(host, last_seen_at=at)
                     self._unsaved.add(host_id)
 
+    def connected(self, host_id: int) -> None:
+        self._note_connected(host_id, connected=True)
+
     def disconnected(self, host_id: int) -> None:
-        with self._lock:
-            if host := self._hosts_by_id.get(host_id):
-                self._hosts_by_id[host_id] = replace(host, connected=False)
+        self._note_connected(host_id, connected=False)
 
     def remove(self, name: str) -> bool:
         """Free a host's name and stop watching it; False when there is none. Its agent, should it return, is taken in anew.
@@ -131,6 +133,11 @@ class HostDirectory:
         statement = sa.update(host_table).where(host_table.c.host_id == sa.bindparam("id")).values(last_seen_at_us=sa.bindparam("seen"))
         with self._engine.begin() as connection:
             connection.execute(statement, [{"id": host.host_id, "seen": to_us(host.last_seen_at)} for host in changed])
+
+    def _note_connected(self, host_id: int, *, connected: bool) -> None:
+        with self._lock:
+            if host := self._hosts_by_id.get(host_id):
+                self._hosts_by_id[host_id] = replace(host, connected=connected)
 
     def _named(self, name: str) -> Host | None:
         return next((host for host in self._hosts_by_id.values() if host.name == name and host.removed_at is None), None)
