@@ -39,7 +39,7 @@ COMMANDS = (
     Entry("rule", "rule", "check rule files"),
     Entry("notify", "notify", "send a test message to the receivers"),
     Entry("backup", "backup", "copy the state of a stopped collector"),
-    Entry("demo", "demo", "run the whole product on this machine and watch one alert"),
+    Entry("demo", "demo.command", "run the whole product on this machine and watch one alert"),
     Entry("version", "version", "print the version"),
 )
 
