@@ -11,6 +11,7 @@ import random
 import signal
 import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from watchdesk_proto.sd_notify import notify, watchdog_interval_s
@@ -42,9 +43,9 @@ OVERDUE_S = 5.0  # samplers that take this long are broken: systemd's watchdog s
 class Agent:
     """The parts of one agent, made but not started."""
 
-    def __init__(self, config: Config, *, clock: Clock, agent_id: str, epoch: int) -> None:
+    def __init__(self, config: Config, *, clock: Clock, agent_id: str, epoch: int, make_spool: Callable[..., Spool] = Spool) -> None:
         self.tally = Tally()
-        self.spool = Spool(config.state_dir / "spool.db", config=config.spool, epoch=epoch, clock=clock)
+        self.spool = make_spool(config.state_dir / "spool.db", config=config.spool, epoch=epoch, clock=clock)
         self._uplink = Uplink(
             config=config.collector,
             introduction=Introduction(
@@ -116,12 +117,15 @@ def make_samplers(config: SamplingConfig, tally: Tally) -> list[Sampler]:
     return [make(context) for make in SAMPLERS]
 
 
-def run(config: Config) -> int:
-    """Run an agent until SIGTERM or SIGINT; the exit code is 1 if one of its threads crashed. **Errors**: StateError."""
+def run(config: Config, *, clock: Clock | None = None, make_spool: Callable[..., Spool] = Spool) -> int:
+    """Run an agent until SIGTERM or SIGINT; the exit code is 1 if one of its threads crashed. **Errors**: StateError.
+
+    The self-test gives a clock that it can set, and a spool that keeps a ledger.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # in all threads: this one asks for them below, no handler runs anywhere
     crashes = _stop_on_crash()
     with hold_state_dir(config.state_dir):
-        agent = Agent(config, clock=SystemClock(), agent_id=read_agent_id(config.state_dir), epoch=_random_epoch())
+        agent = Agent(config, clock=clock or SystemClock(), agent_id=read_agent_id(config.state_dir), epoch=_random_epoch(), make_spool=make_spool)
         agent.start()
         log.info("agent %s of host %s runs, state in %s", __version__, config.host, config.state_dir)
         notify("READY=1")

@@ -27,6 +27,7 @@ from watchdesk_collector.clock import Clock, SystemClock
 from watchdesk_collector.config import Config
 from watchdesk_collector.dispatch.dispatcher import Dispatcher
 from watchdesk_collector.history import History, HistoryError, Recovery
+from watchdesk_collector.history.steps import Steps, pass_by
 from watchdesk_collector.ingest import Committer, IngestService, RefusalLog, Roster, Upkeep, create_server
 from watchdesk_collector.jobs import Job, start_jobs
 from watchdesk_collector.listen import ListenError
@@ -79,13 +80,16 @@ class Shared:
     hosts: HostDirectory
 
 
-async def run(config: Config) -> None:
-    """Run until SIGTERM or SIGINT. **Errors**: ConfigError for wrong rules, StartError for anything else that keeps it from starting."""
+async def run(config: Config, *, steps: Steps = pass_by) -> None:
+    """Run until SIGTERM or SIGINT. **Errors**: ConfigError for wrong rules, StartError for anything else that keeps it from starting.
+
+    The self-test gives `steps` that end the process in the middle of history's work.
+    """
     rules = load_rules(config.alerting.rules, builtin(), builtin=config.alerting.builtin)
     stop = _stop_signal()
     try:
         async with AsyncExitStack() as stack:
-            shared = await stack.enter_async_context(_open_stores(config))
+            shared = await stack.enter_async_context(_open_stores(config, steps))
             loops = await _start(stack, shared, rules)
             notify("READY=1", "STATUS=running")
             log.info("the collector runs: agents at %s, pages at http://%s", config.ingest.listen, config.web.listen)
@@ -120,7 +124,7 @@ async def _start(stack: AsyncExitStack, shared: Shared, rules: Sequence[Rule]) -
 
 
 @asynccontextmanager
-async def _open_stores(config: Config) -> AsyncIterator[Shared]:
+async def _open_stores(config: Config, steps: Steps) -> AsyncIterator[Shared]:
     _make_state_dir(config.state_dir)
     clock, metrics = SystemClock(), Metrics()
     ops = await asyncio.to_thread(open_ops, config.state_dir / "ops.db")
@@ -133,6 +137,7 @@ async def _open_stores(config: Config) -> AsyncIterator[Shared]:
         hosts=hosts.everyone,
         clock=clock,
         metrics=metrics,
+        steps=steps,
     )
     try:
         _tell_recovery(await on_writer(history.open))

@@ -145,9 +145,13 @@ class Spool:
         return [Hole(*row) for row in self._read("SELECT epoch, first, last, reason FROM hole ORDER BY rowid")]
 
     def finish(self, ranges: Ranges) -> None:
-        """The collector has stored or rejected these."""
+        """The collector has stored these."""
         sql = "UPDATE batch SET is_done = 1 WHERE is_done = 0 AND epoch = ? AND seq BETWEEN ? AND ?"
         self._write_sometime([(sql, span) for span in _spans(ranges)])
+
+    def reject(self, epoch: int, seq: int, reason: str) -> None:
+        """The collector will never store this one; why is for whoever listens in, the spool is done with it all the same."""
+        self.finish({epoch: [(seq, seq)]})
 
     def release(self, ranges: Ranges) -> None:
         """The collector has checkpointed these: forget them."""

@@ -88,7 +88,7 @@ class Conversation:
             case "welcome":
                 self._take_welcome(response.welcome)
             case "ack":
-                self._tally.acked_batches += self._settle(_ranges(response.ack.acked))
+                self._take_ack(_ranges(response.ack.acked))
             case "reject":
                 self._take_reject(response.reject)
             case "checkpointed":
@@ -177,16 +177,20 @@ class Conversation:
         self._tally.is_connected = True
         self._is_welcome = True
 
+    def _take_ack(self, ranges: Ranges) -> None:
+        self._spool.finish(ranges)
+        self._tally.acked_batches += self._settle(ranges)
+
     def _take_reject(self, reject: pb.Reject) -> None:
         kind = _NUMBERS.sub("", reject.reason)
         if kind not in self._told_rejects:
             self._told_rejects.add(kind)
             log.error("the collector rejects batch %x/%d, its samples are lost: %s", reject.epoch, reject.seq, reject.reason)
+        self._spool.reject(reject.epoch, reject.seq, reject.reason)
         self._tally.rejected_batches += self._settle({reject.epoch: [(reject.seq, reject.seq)]})
 
     def _settle(self, ranges: Ranges) -> int:
         """The collector is done with these seqs. Returns how many batches of this stream were among them."""
-        self._spool.finish(ranges)
         settled = {(epoch, seq) for epoch, seq in tuple(self._in_flight) if any(first <= seq <= last for first, last in ranges.get(epoch, ()))}
         self._in_flight -= settled
         self.made_progress = True
