@@ -489,12 +489,24 @@ class Batch(_message.Message):
     SEQ_FIELD_NUMBER: _builtins.int
     LANE_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
+    LAYOUT_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    DEFLATED_FIELD_NUMBER: _builtins.int
+    CONTENT_BYTES_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """The epoch it was spooled in."""
     seq: _builtins.int
     """Counts from 1 within the epoch."""
     lane: Global___Lane.ValueType
     """Chosen when it is sent."""
+    layout: _builtins.bytes
+    """What is packed, a serialized Layout; then tables is empty. As bytes, because a collector meets the same few again and again and need not parse each."""
+    content: _builtins.bytes
+    """What is packed, as it is: the words of every table end to end, each table's as in Table.words, then a serialized Texts."""
+    deflated: _builtins.bytes
+    """What is packed, as a zlib stream (RFC 1950); sent instead of content where that is worth it."""
+    content_bytes: _builtins.int
+    """Size of what is packed, before it was deflated; max_batch_bytes holds for it, too."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Table]:
         """One entry per schema."""
@@ -506,14 +518,78 @@ class Batch(_message.Message):
         seq: _builtins.int = ...,
         lane: Global___Lane.ValueType = ...,
         tables: _abc.Iterable[Global___Table] | None = ...,
+        layout: _builtins.bytes = ...,
+        content: _builtins.bytes = ...,
+        deflated: _builtins.bytes = ...,
+        content_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "lane", b"lane", "seq", b"seq", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "content_bytes", b"content_bytes", "deflated", b"deflated", "epoch", b"epoch", "lane", b"lane", "layout", b"layout", "seq", b"seq", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Batch: _TypeAlias = Batch  # noqa: Y015
+
+@_typing.final
+class Layout(_message.Message):
+    """Which tables a batch packs, in order; the lists are of equal length."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_IDS_FIELD_NUMBER: _builtins.int
+    WIDTHS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def schema_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """A declared schema each."""
+
+    @_builtins.property
+    def widths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Columns of each, ts included."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Rows of each."""
+
+    def __init__(
+        self,
+        *,
+        schema_ids: _abc.Iterable[_builtins.int] | None = ...,
+        widths: _abc.Iterable[_builtins.int] | None = ...,
+        rows: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows", "schema_ids", b"schema_ids", "widths", b"widths"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Layout: _TypeAlias = Layout  # noqa: Y015
+
+@_typing.final
+class Texts(_message.Message):
+    """The one dictionary that the text columns of all packed tables index."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In the order of the codes."""
+
+    def __init__(
+        self,
+        *,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Texts: _TypeAlias = Texts  # noqa: Y015
 
 @_typing.final
 class Dropped(_message.Message):
