@@ -45,13 +45,18 @@ class StillConnected(Exception):
 
 
 class HostDirectory:
-    """Readable from any thread; `introduce`, `remove` and `flush` touch the disk."""
+    """Readable from any thread; `introduce`, `remove` and `flush` touch the disk.
+
+    `_lock` is for the dictionaries and never held while the disk is touched: who reads here may be in the middle of a transaction of ops.db.
+    """
 
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
         self._lock = threading.Lock()
+        self._saving = threading.Lock()  # one change of identity at a time, from the look at who has the name to the row on disk
         self._hosts_by_id: dict[int, Host] = {}
+        self._ids_by_name: dict[str, int] = {}  # of watched hosts
         self._unsaved: set[int] = set()
         self._load()
 
@@ -71,27 +76,22 @@ class HostDirectory:
 
     def introduce(self, who: Introduction) -> Host:
         """Take in an agent, new or known, possibly renamed. **Errors**: NameTaken."""
-        at = self._clock.now()
+        with self._saving:
+            known = self._known(who)
+            host = _introduced(who, known, at=self._clock.now())
+            if known is None or _identity(known) != _identity(host):
+                self._save(host)
+            with self._lock:
+                return self._put(host)
+
+    def _known(self, who: Introduction) -> Host | None:
+        """The host as it was so far. **Errors**: NameTaken."""
+        host_id = host_id_of(who.agent_id)
         with self._lock:
             owner = self._named(who.name)
-            if owner is not None and owner.agent_id != who.agent_id:
+            if owner is not None and owner.host_id != host_id:
                 raise NameTaken(who.name, owner.agent_id)
-            host_id = host_id_of(who.agent_id)
-            known = self._hosts_by_id.get(host_id)
-            host = Host(
-                host_id=host_id,
-                agent_id=who.agent_id,
-                name=who.name,
-                first_seen_at=known.first_seen_at if known else at,
-                last_seen_at=known.last_seen_at if known else at,
-                boot_id=who.boot_id,
-                agent_version=who.agent_version,
-                clock_offset_s=who.clock_offset_s,
-                connected=known.connected if known else False,
-            )
-            self._save(host)
-            self._hosts_by_id[host_id] = host
-            return host
+            return self._hosts_by_id.get(host_id)
 
     def seen(self, host_ids: Collection[int], at: datetime) -> None:
         """Batches of these hosts became durable."""
@@ -112,15 +112,16 @@ class HostDirectory:
 
         **Errors**: StillConnected.
         """
-        with self._lock:
-            host = self._named(name)
+        with self._saving:
+            host = self.by_name(name)
             if host is None:
                 return False
             if host.connected:
                 raise StillConnected(name)
             removed = replace(host, removed_at=self._clock.now())
             self._save(removed)
-            self._hosts_by_id[host.host_id] = removed
+            with self._lock:
+                self._put(removed)
             return True
 
     def flush(self) -> None:
@@ -130,9 +131,10 @@ class HostDirectory:
             self._unsaved.clear()
         if not changed:
             return
-        statement = sa.update(host_table).where(host_table.c.host_id == sa.bindparam("id")).values(last_seen_at_us=sa.bindparam("seen"))
+        of_host = sa.update(host_table).where(host_table.c.host_id == sa.bindparam("id"))
+        statement = of_host.values(last_seen_at_us=sa.bindparam("seen"), clock_offset_s=sa.bindparam("offset"))
         with self._engine.begin() as connection:
-            connection.execute(statement, [{"id": host.host_id, "seen": to_us(host.last_seen_at)} for host in changed])
+            connection.execute(statement, [{"id": host.host_id, "seen": to_us(host.last_seen_at), "offset": host.clock_offset_s} for host in changed])
 
     def _note_connected(self, host_id: int, *, connected: bool) -> None:
         with self._lock:
@@ -140,7 +142,20 @@ class HostDirectory:
                 self._hosts_by_id[host_id] = replace(host, connected=connected)
 
     def _named(self, name: str) -> Host | None:
-        return next((host for host in self._hosts_by_id.values() if host.name == name and host.removed_at is None), None)
+        host_id = self._ids_by_name.get(name)
+        return None if host_id is None else self._hosts_by_id[host_id]
+
+    def _put(self, host: Host) -> Host:
+        """Take the host in, with what became known of its stream meanwhile; the caller holds `_lock`."""
+        before = self._hosts_by_id.get(host.host_id)
+        if before is not None:
+            host = replace(host, last_seen_at=before.last_seen_at, connected=before.connected)
+            if self._ids_by_name.get(before.name) == host.host_id:
+                del self._ids_by_name[before.name]
+        self._hosts_by_id[host.host_id] = host
+        if host.removed_at is None:
+            self._ids_by_name[host.name] = host.host_id
+        return host
 
     def _save(self, host: Host) -> None:
         values = {
@@ -163,15 +178,36 @@ class HostDirectory:
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(host_table)).mappings().all()
         for row in rows:
-            self._hosts_by_id[row["host_id"]] = Host(
-                host_id=row["host_id"],
-                agent_id=row["agent_id"],
-                name=row["name"],
-                first_seen_at=from_us(row["first_seen_at_us"]),
-                last_seen_at=from_us(row["last_seen_at_us"]),
-                boot_id=row["boot_id"],
-                agent_version=row["agent_version"],
-                clock_offset_s=row["clock_offset_s"],
-                connected=False,
-                removed_at=from_us(row["removed_at_us"]) if row["removed_at_us"] is not None else None,
+            self._put(
+                Host(
+                    host_id=row["host_id"],
+                    agent_id=row["agent_id"],
+                    name=row["name"],
+                    first_seen_at=from_us(row["first_seen_at_us"]),
+                    last_seen_at=from_us(row["last_seen_at_us"]),
+                    boot_id=row["boot_id"],
+                    agent_version=row["agent_version"],
+                    clock_offset_s=row["clock_offset_s"],
+                    connected=False,
+                    removed_at=from_us(row["removed_at_us"]) if row["removed_at_us"] is not None else None,
+                )
             )
+
+
+def _introduced(who: Introduction, known: Host | None, *, at: datetime) -> Host:
+    return Host(
+        host_id=host_id_of(who.agent_id),
+        agent_id=who.agent_id,
+        name=who.name,
+        first_seen_at=known.first_seen_at if known else at,
+        last_seen_at=known.last_seen_at if known else at,
+        boot_id=who.boot_id,
+        agent_version=who.agent_version,
+        clock_offset_s=who.clock_offset_s,
+        connected=known.connected if known else False,
+    )
+
+
+def _identity(host: Host) -> tuple[object, ...]:
+    """What must be on disk before a host's first sample; the rest is written by `flush`."""
+    return host.name, host.boot_id, host.agent_version, host.removed_at
