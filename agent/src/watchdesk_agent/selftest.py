@@ -15,7 +15,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -29,6 +30,8 @@ with lean_imports():
     from watchdesk_agent.clock import Clock, SystemClock
     from watchdesk_agent.config import read_config
     from watchdesk_agent.spool import Hole, Ranges, Spool, SpoolConfig, Spooled
+
+NO_BYTES = zlib.compress(b"")
 
 
 class Ledger:
@@ -99,9 +102,23 @@ class LedgeredSpool:
 
     def _times(self, payload: bytes) -> str:
         times: dict[str, list[int]] = {}
-        for table in pb.Batch.FromString(payload).tables:
-            times.setdefault(self._names[table.schema_id], []).extend(memoryview(table.words).cast("q")[: table.rows])
+        for schema_id, stamps in _read_times(pb.Batch.FromString(payload)):
+            times.setdefault(self._names[schema_id], []).extend(stamps)
         return json.dumps(times, separators=(",", ":"))
+
+
+def _read_times(batch: pb.Batch) -> Iterator[tuple[int, Sequence[int]]]:
+    """Schema and times of each table, packed or not."""
+    for table in batch.tables:
+        yield table.schema_id, _int64s(table.words, 0, table.rows)
+    layout, content, offset = pb.Layout.FromString(batch.layout), batch.content or zlib.decompress(batch.deflated or NO_BYTES), 0
+    for schema_id, width, rows in zip(layout.schema_ids, layout.widths, layout.rows, strict=True):
+        yield schema_id, _int64s(content, offset, rows)
+        offset += 8 * width * rows
+
+
+def _int64s(words: bytes, offset: int, count: int) -> Sequence[int]:
+    return memoryview(words)[offset : offset + 8 * count].cast("q")
 
 
 def _names_of(declarations: Mapping[int, bytes]) -> dict[int, str]:

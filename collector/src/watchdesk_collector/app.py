@@ -54,6 +54,14 @@ class StartError(Exception):
     """The collector can't run; the message names the thing and the remedy."""
 
 
+def calendar(upkeep: Upkeep) -> Sequence[Job]:
+    """What happens by the clock."""
+    return (
+        Job(name="compact", cron="7 * * * *", run=upkeep.compact),
+        Job(name="retain", cron="37 * * * *", run=upkeep.retain),
+    )
+
+
 class Writer:
     """The one thread that writes history. Calling it runs a function there."""
 
@@ -80,17 +88,17 @@ class Shared:
     hosts: HostDirectory
 
 
-async def run(config: Config, *, steps: Steps = pass_by) -> None:
+async def run(config: Config, *, clock: Clock | None = None, steps: Steps = pass_by, jobs: Callable[[Upkeep], Sequence[Job]] = calendar) -> None:
     """Run until SIGTERM or SIGINT. **Errors**: ConfigError for wrong rules, StartError for anything else that keeps it from starting.
 
-    The self-test gives `steps` that end the process in the middle of history's work.
+    The self-test gives a clock that it can set, steps that end the process in the middle of history's work, and jobs that don't wait for the hour.
     """
     rules = load_rules(config.alerting.rules, builtin(), builtin=config.alerting.builtin)
     stop = _stop_signal()
     try:
         async with AsyncExitStack() as stack:
-            shared = await stack.enter_async_context(_open_stores(config, steps))
-            loops = await _start(stack, shared, rules)
+            shared = await stack.enter_async_context(_open_stores(config, clock or SystemClock(), steps))
+            loops = await _start(stack, shared, rules, jobs)
             notify("READY=1", "STATUS=running")
             log.info("the collector runs: agents at %s, pages at http://%s", config.ingest.listen, config.web.listen)
             await _run_until(stop, loops)
@@ -100,7 +108,7 @@ async def run(config: Config, *, steps: Steps = pass_by) -> None:
         raise StartError(str(error)) from error
 
 
-async def _start(stack: AsyncExitStack, shared: Shared, rules: Sequence[Rule]) -> Sequence[Loop]:
+async def _start(stack: AsyncExitStack, shared: Shared, rules: Sequence[Rule], jobs: Callable[[Upkeep], Sequence[Job]]) -> Sequence[Loop]:
     """Everything behind the stores; servers listen when it returns, loops are the caller's to run."""
     roster = Roster()
     committer = _committer(shared)
@@ -116,7 +124,7 @@ async def _start(stack: AsyncExitStack, shared: Shared, rules: Sequence[Rule]) -
     notify_test = NotifyTest(notifiers=notifiers, clock=shared.clock, base_url=notify_config.base_url)
     await stack.enter_async_context(_ingest(shared, committer, roster))
     await stack.enter_async_context(_web(shared, committer, notify_test, rules))
-    stack.enter_context(_jobs(upkeep))
+    stack.enter_context(_running(jobs(upkeep)))
     engine = _alert_engine(shared, rules)
     sender = OutboxSender(engine=shared.ops, notifiers=notifiers, retry=shared.config.notify.retry, clock=shared.clock, metrics=shared.metrics)
     heartbeat = Heartbeat(config=shared.config.heartbeat, ailment=committer.ailment, metrics=shared.metrics)
@@ -124,9 +132,9 @@ async def _start(stack: AsyncExitStack, shared: Shared, rules: Sequence[Rule]) -
 
 
 @asynccontextmanager
-async def _open_stores(config: Config, steps: Steps) -> AsyncIterator[Shared]:
+async def _open_stores(config: Config, clock: Clock, steps: Steps) -> AsyncIterator[Shared]:
     _make_state_dir(config.state_dir)
-    clock, metrics = SystemClock(), Metrics()
+    metrics = Metrics()
     ops = await asyncio.to_thread(open_ops, config.state_dir / "ops.db")
     hosts = HostDirectory(ops, clock)
     on_writer = Writer()
@@ -215,11 +223,7 @@ async def _web(shared: Shared, committer: Committer, notify_test: NotifyTest, ru
 
 
 @contextlib.contextmanager
-def _jobs(upkeep: Upkeep) -> Iterator[None]:
-    jobs = (
-        Job(name="compact", cron="7 * * * *", run=upkeep.compact),
-        Job(name="retain", cron="37 * * * *", run=upkeep.retain),
-    )
+def _running(jobs: Sequence[Job]) -> Iterator[None]:
     scheduler = start_jobs(jobs)
     try:
         yield

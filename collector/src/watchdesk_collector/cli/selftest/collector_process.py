@@ -2,7 +2,8 @@
 
     python -m watchdesk_collector.cli.selftest.collector_process --config FILE [--kill-at STEP --count N]
 
-Invariant: it ends by SIGKILL of its own at that step alone, so that whoever waits for it knows that the step was hit.
+At the signal `HURRY` it does what the product does when hours have passed: retention, and letting go of files that left history. Invariant: it ends
+by SIGKILL of its own at that step alone, with `last_words` in its log, so that whoever waits for it knows that the step was hit.
 """
 
 import argparse
@@ -12,14 +13,26 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when it is imported
 
-from watchdesk_collector.app import StartError, run
+from watchdesk_collector.app import StartError, calendar, run
+from watchdesk_collector.clock import SystemClock
 from watchdesk_collector.config import read_config
+from watchdesk_collector.history.leaving import STAY_S
 from watchdesk_collector.history.steps import Step, Steps, pass_by
+from watchdesk_collector.ingest import Upkeep
+from watchdesk_collector.jobs import Job
+
+HURRY = signal.SIGUSR1
+
+
+def last_words(step: Step) -> str:
+    """What it says before it kills itself."""
+    return f"kills itself, as told, at the step {step}"
 
 
 class KillAt:
@@ -36,20 +49,56 @@ class KillAt:
         with self._lock:
             self._left -= 1
             if self._left == 0:
+                os.write(sys.stderr.fileno(), f"{last_words(step)}\n".encode())
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+class HurriedClock:
+    """The machine's clocks; the monotonic one can be set ahead, as if time had passed."""
+
+    def __init__(self) -> None:
+        self._machine = SystemClock()
+        self._ahead_s = 0.0
+
+    def now(self) -> datetime:
+        return self._machine.now()
+
+    def monotonic_s(self) -> float:
+        return self._machine.monotonic_s() + self._ahead_s
+
+    def pass_by(self, seconds: float) -> None:
+        self._ahead_s += seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """As `watchdesk-collector run`."""
     options = _parse(arguments)
     steps: Steps = KillAt(options.kill_at, count=options.count) if options.kill_at else pass_by
+    clock = HurriedClock()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(run(read_config(options.config), steps=steps))
+        asyncio.run(run(read_config(options.config), steps=steps, clock=clock, jobs=_jobs_in_a_hurry(clock)))
     except StartError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _jobs_in_a_hurry(clock: HurriedClock) -> Callable[[Upkeep], Sequence[Job]]:
+    """The product's jobs, and at `HURRY` those of an hour at once."""
+
+    def make(upkeep: Upkeep) -> Sequence[Job]:
+        loop = asyncio.get_running_loop()
+        running: set[asyncio.Task[None]] = set()
+
+        async def hurry() -> None:
+            await upkeep.retain()
+            clock.pass_by(STAY_S)
+
+        loop.add_signal_handler(HURRY, lambda: running.add(loop.create_task(hurry())))
+        return calendar(upkeep)
+
+    return make
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

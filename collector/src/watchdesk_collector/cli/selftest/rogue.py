@@ -68,15 +68,17 @@ class Rogue:
         return [self._make(self._schema(), self._times()) for _ in range(batches)]
 
     def make_past(self) -> Parcel:
-        """A batch whose rows are so old that the next retention takes them; they are in no ledger."""
-        return self._make(PAST, [time.time_ns() // 1000 - PAST_US], in_ledger=False)
+        """A batch whose rows are so old that the next retention takes them."""
+        return self._make(PAST, [time.time_ns() // 1000 - PAST_US])
 
     def widen(self) -> None:
         """Measure one thing more from now on: the next batch comes with a declaration that the collector does not know."""
         self._columns += 1
 
-    def send(self, parcels: Iterable[Parcel]) -> None:
-        """Say these on the open stream, or on a new one; whether they arrive is another question."""
+    def send(self, parcels: Sequence[Parcel]) -> None:
+        """Say these on the open stream, or on a new one; whether they arrive is another question, and each is to be answered anew."""
+        with self._news:
+            self._unanswered |= {parcel.seq: parcel for parcel in parcels}
         if (stream := self._open()) is not None:
             stream.send(parcels)
 
@@ -113,15 +115,16 @@ class Rogue:
         self._last_us = first_us + self._random.randint(0, 9)
         return list(range(first_us, self._last_us + 1))
 
-    def _make(self, schema: Measurement, times: Sequence[int], *, in_ledger: bool = True) -> Parcel:
+    def _make(self, schema: Measurement, times: Sequence[int]) -> Parcel:
         self._last_seq += 1
         values = array.array("d", [self._random.random() for _ in range(len(times) * len(schema.columns))])
         table = pb.Table(schema_id=schema.schema_id, rows=len(times), words=array.array("q", times).tobytes() + values.tobytes())
         batch = pb.Batch(epoch=self._epoch, seq=self._last_seq, lane=pb.LANE_LIVE, tables=[table])
         parcel = Parcel(self._last_seq, schema, pb.StreamRequest(batch=batch).SerializeToString())
-        self._write("spooling", parcel.seq, json.dumps({schema.name: times} if in_ledger else {}))
+        self._write("spooling", parcel.seq, json.dumps({schema.name: times}))
         self._write("spooled", parcel.seq)
-        self._unanswered[parcel.seq] = parcel
+        with self._news:
+            self._unanswered[parcel.seq] = parcel
         return parcel
 
     def _open(self) -> "_Stream | None":
