@@ -260,6 +260,7 @@ class Welcome(_message.Message):
     CLOCK_US_FIELD_NUMBER: _builtins.int
     DURABLE_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    LOG_POSITIONS_FIELD_NUMBER: _builtins.int
     clock_us: _builtins.int
     """The collector's wall clock, microseconds since 1970 UTC."""
     @_builtins.property
@@ -270,20 +271,77 @@ class Welcome(_message.Message):
     def limits(self) -> Global___Limits:
         """What this collector takes."""
 
+    @_builtins.property
+    def log_positions(self) -> Global___LogPositions:
+        """The newest log positions that it stored for this agent; missing when it stored none."""
+
     def __init__(
         self,
         *,
         clock_us: _builtins.int = ...,
         durable: _abc.Iterable[Global___EpochRanges] | None = ...,
         limits: Global___Limits | None = ...,
+        log_positions: Global___LogPositions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "log_positions", b"log_positions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_us", b"clock_us", "durable", b"durable", "limits", b"limits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_us", b"clock_us", "durable", b"durable", "limits", b"limits", "log_positions", b"log_positions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
+
+@_typing.final
+class LogPositions(_message.Message):
+    """How far logs were read when a batch was made: what stands before these positions is in that batch or in earlier ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ValuesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The epoch of that batch."""
+    seq: _builtins.int
+    """Its seq."""
+    @_builtins.property
+    def values(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """By whatever the agent calls a log, what it takes for a position; the collector reads neither."""
+
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        seq: _builtins.int = ...,
+        values: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "seq", b"seq", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogPositions: _TypeAlias = LogPositions  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):
@@ -485,10 +543,31 @@ class Batch(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LogPositionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     EPOCH_FIELD_NUMBER: _builtins.int
     SEQ_FIELD_NUMBER: _builtins.int
     LANE_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
+    LOG_POSITIONS_FIELD_NUMBER: _builtins.int
     LAYOUT_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     DEFLATED_FIELD_NUMBER: _builtins.int
@@ -511,6 +590,12 @@ class Batch(_message.Message):
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Table]:
         """One entry per schema."""
 
+    @_builtins.property
+    def log_positions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Log positions that changed with this batch, stored in its transaction; an empty one is to be forgotten. A batch that has any is stored
+        only after all those that had any and were sent before it.
+        """
+
     def __init__(
         self,
         *,
@@ -518,6 +603,7 @@ class Batch(_message.Message):
         seq: _builtins.int = ...,
         lane: Global___Lane.ValueType = ...,
         tables: _abc.Iterable[Global___Table] | None = ...,
+        log_positions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         layout: _builtins.bytes = ...,
         content: _builtins.bytes = ...,
         deflated: _builtins.bytes = ...,
@@ -525,7 +611,7 @@ class Batch(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "content_bytes", b"content_bytes", "deflated", b"deflated", "epoch", b"epoch", "lane", b"lane", "layout", b"layout", "seq", b"seq", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "content_bytes", b"content_bytes", "deflated", b"deflated", "epoch", b"epoch", "lane", b"lane", "layout", b"layout", "log_positions", b"log_positions", "seq", b"seq", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
