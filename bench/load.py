@@ -146,7 +146,7 @@ def encode(measurements: Sequence[Measurement], *, epoch: int, batches: int, tic
     rng = np.random.default_rng(epoch % 2**32)
     for seq in range(1, batches + 1):
         ts = first_us + ((seq - 1) * ticks + np.arange(ticks, dtype=np.int64)) * 1_000_000
-        tables = [_table(measurement, ts, rng) for measurement in measurements]
+        tables = [table(measurement, ts, rng) for measurement in measurements]
         yield pb.StreamRequest(batch=pb.Batch(epoch=epoch, seq=seq, lane=pb.LANE_LIVE, tables=tables)).SerializeToString()
 
 
@@ -161,7 +161,7 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-def _table(measurement: Measurement, ts: "np.ndarray[tuple[int], np.dtype[np.int64]]", rng: np.random.Generator) -> pb.Table:
+def table(measurement: Measurement, ts: "np.ndarray[tuple[int], np.dtype[np.int64]]", rng: np.random.Generator) -> pb.Table:
     columns = [ts]
     for column in measurement.columns:
         if column.type == "text":

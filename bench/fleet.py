@@ -1,0 +1,238 @@
+"""Many agents from few processes, for `bench_fleet.py`: a stream per host, batches at each host's own phase, latency per ack.
+
+What a batch holds is encoded once per flush for a handful of hosts and shared by the rest: only epoch and seq differ, and protobuf lets a message be
+put together from serialized parts. So the generator stays cheap beside what it measures. Nothing here is part of the product.
+"""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import numpy as np
+from load import METHOD, now_us, table
+from watchdesk_agent.wire import encode_declaration
+from watchdesk_proto.catalogue import Measurement
+from watchdesk_proto.v1 import ingest_pb2 as pb
+
+VARIANTS = 16
+CONNECT_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What every host of a fleet does: a batch of `ticks` samples, one second apart, every `flush_s` seconds, for `flushes` times."""
+
+    measurements: tuple[Measurement, ...]
+    ticks: int
+    flush_s: float
+    flushes: int
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a share of the fleet saw. Latencies are seconds from send to ack."""
+
+    sent: int = 0
+    acked: int = 0
+    rejected: int = 0
+    broken_streams: int = 0
+    latencies_s: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+
+
+class Host:
+    """One host's stream."""
+
+    def __init__(self, name: str, channel: grpc.aio.Channel, token: str, findings: Findings) -> None:
+        self.epoch = random.getrandbits(62) + 1
+        self.phase = random.random()
+        self._name = name
+        self._findings = findings
+        self._outbox: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._sent_at_s: dict[int, float] = {}
+        self._welcome = asyncio.Event()
+        self._all_settled = asyncio.Event()
+        call: grpc.aio.StreamStreamMultiCallable[bytes, pb.StreamResponse] = channel.stream_stream(
+            METHOD, request_serializer=None, response_deserializer=pb.StreamResponse.FromString
+        )
+        self._call = call(self._requests(), metadata=(("authorization", f"Bearer {token}"),))
+        self._reader: asyncio.Task[None] | None = None
+
+    async def greet(self, measurements: Sequence[Measurement]) -> None:
+        """The collector has welcomed this host when this returns."""
+        hello = pb.Hello(
+            agent_id=str(uuid.uuid4()), epoch=self.epoch, host=self._name, agent_version="load", clock_us=now_us(), spooled_epochs=[self.epoch]
+        )
+        self._outbox.put_nowait(pb.StreamRequest(hello=hello).SerializeToString())
+        for measurement in measurements:
+            declaration = pb.Declaration.FromString(encode_declaration(measurement))
+            self._outbox.put_nowait(pb.StreamRequest(declaration=declaration).SerializeToString())
+        self._reader = asyncio.create_task(self._read())
+        await asyncio.wait_for(self._welcome.wait(), 120)
+
+    def send(self, seq: int, tables: bytes) -> None:
+        self._sent_at_s[seq] = time.monotonic()
+        self._findings.sent += 1
+        self._outbox.put_nowait(request_of(self.epoch, seq, tables))
+
+    async def finish(self, *, within_s: float) -> None:
+        """Wait for the last acks, then end the stream."""
+        if self._sent_at_s:
+            self._all_settled.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_settled.wait(), within_s)
+        self._outbox.put_nowait(None)
+        if self._reader is not None:
+            await asyncio.wait([self._reader], timeout=10)
+
+    async def _requests(self) -> AsyncIterator[bytes]:
+        while (request := await self._outbox.get()) is not None:
+            yield request
+
+    async def _read(self) -> None:
+        try:
+            async for answer in self._call:
+                self._take(answer)
+        except grpc.RpcError:
+            self._findings.broken_streams += 1
+
+    def _take(self, answer: pb.StreamResponse) -> None:
+        match answer.WhichOneof("message"):
+            case "welcome":
+                self._welcome.set()
+            case "ack":
+                for ranges in answer.ack.acked:
+                    for span in ranges.ranges:
+                        self._settle(range(span.first, span.last + 1))
+            case "reject":
+                self._sent_at_s.pop(answer.reject.seq, None)
+                self._findings.rejected += 1
+                self._note_settled()
+
+    def _settle(self, seqs: range) -> None:
+        now_s = time.monotonic()
+        for seq in seqs:
+            if (sent_at_s := self._sent_at_s.pop(seq, None)) is not None:
+                self._findings.latencies_s.append(now_s - sent_at_s)
+                self._findings.acked += 1
+        self._note_settled()
+
+    def _note_settled(self) -> None:
+        if not self._sent_at_s:
+            self._all_settled.set()
+
+
+async def run_share(
+    *, address: str, ca_file: Path, token: str, names: Sequence[str], streams_per_connection: int, plan: Plan, ready: Callable[[], Awaitable[None]]
+) -> Findings:
+    """Connect these hosts, say `ready` (which waits until all shares are), and send the plan's batches at each host's phase."""
+    findings = Findings()
+    channels = [_channel(address, ca_file, number) for number in range(-(-len(names) // streams_per_connection))]
+    gate = asyncio.Semaphore(CONNECT_AT_ONCE)
+
+    async def connect(index: int, name: str) -> Host:
+        async with gate:
+            host = Host(name, channels[index // streams_per_connection], token, findings)
+            await host.greet(plan.measurements)
+            return host
+
+    hosts = await asyncio.gather(*(connect(index, name) for index, name in enumerate(names)))
+    await ready()
+    cpu_before_s = time.process_time()
+    await _send_all(hosts, plan)
+    await asyncio.gather(*(host.finish(within_s=60) for host in hosts))
+    findings.cpu_s = time.process_time() - cpu_before_s
+    for channel in channels:
+        await channel.close()
+    return findings
+
+
+async def _send_all(hosts: Sequence[Host], plan: Plan) -> None:
+    by_phase = sorted(hosts, key=lambda host: host.phase)
+    began_s = time.monotonic()
+    for flush in range(plan.flushes):
+        variants = encode_variants(plan, flush)
+        for index, host in enumerate(by_phase):
+            due_s = began_s + (flush + host.phase) * plan.flush_s
+            if (wait_s := due_s - time.monotonic()) > 0.002:
+                await asyncio.sleep(wait_s)
+            elif index % 16 == 0:
+                await asyncio.sleep(0)
+            host.send(flush + 1, variants[index % VARIANTS])
+
+
+def encode_variants(plan: Plan, flush: int) -> list[bytes]:
+    """The tables of one flush, as some hosts would have sampled them."""
+    first_us = now_us() // 1_000_000 * 1_000_000 - plan.ticks * 1_000_000
+    ts = first_us + np.arange(plan.ticks, dtype=np.int64) * 1_000_000
+    return [_tables(plan.measurements, ts, np.random.default_rng(flush * VARIANTS + number)) for number in range(VARIANTS)]
+
+
+def _tables(measurements: Sequence[Measurement], ts: "np.ndarray[tuple[int], np.dtype[np.int64]]", rng: np.random.Generator) -> bytes:
+    return pb.Batch(tables=[table(measurement, ts, rng) for measurement in measurements]).SerializeToString()
+
+
+def request_of(epoch: int, seq: int, tables: bytes, lane: "pb.Lane.ValueType" = pb.LANE_LIVE) -> bytes:
+    """A serialized StreamRequest with one batch, put together from parts."""
+    batch = pb.Batch(epoch=epoch, seq=seq, lane=lane).SerializeToString() + tables
+    return BATCH_TAG + varint(len(batch)) + batch
+
+
+def varint(number: int) -> bytes:
+    """As protobuf writes lengths."""
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])
+
+
+BATCH_TAG = bytes([pb.StreamRequest.BATCH_FIELD_NUMBER << 3 | 2])
+
+
+def _channel(address: str, ca_file: Path, number: int) -> grpc.aio.Channel:
+    """A connection of its own: the number keeps gRPC from sharing one."""
+    options = (("grpc.use_local_subchannel_pool", 1), ("watchdesk.number", number))
+    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(ca_file.read_bytes()), options=options)
+
+
+def quantile(sorted_values: Sequence[float], share: float) -> float:
+    return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))]
+
+
+def summed(findings: Sequence[Findings]) -> Findings:
+    total = Findings()
+    for each in findings:
+        for name, value in _fields(each).items():
+            setattr(total, name, getattr(total, name) + value)
+    return total
+
+
+def _fields(findings: Findings) -> Mapping[str, object]:
+    return {name: getattr(findings, name) for name in Findings.__slots__}
+
+
+def run_share_in_process(target: tuple[str, Path, str], names: Sequence[str], streams_per_connection: int, plan: Plan, pipe: Connection) -> None:
+    """What a generator process runs: says "ready", waits for a word, answers with its `Findings`."""
+    asyncio.run(_converse(target, names, streams_per_connection, plan, pipe))
+
+
+async def _converse(target: tuple[str, Path, str], names: Sequence[str], streams_per_connection: int, plan: Plan, pipe: Connection) -> None:
+    address, ca_file, token = target
+
+    async def wait_for_word() -> None:
+        pipe.send("ready")
+        await asyncio.to_thread(pipe.recv)
+
+    findings = await run_share(
+        address=address, ca_file=ca_file, token=token, names=names, streams_per_connection=streams_per_connection, plan=plan, ready=wait_for_word
+    )
+    pipe.send(findings)
