@@ -40,6 +40,7 @@ COMMANDS = (
     Entry("notify", "notify", "send a test message to the receivers"),
     Entry("backup", "backup", "copy the state of a stopped collector"),
     Entry("demo", "demo.command", "run the whole product on this machine and watch one alert"),
+    Entry("selftest", "selftest.command", "break agents and a collector of its own in every way, and count what is lost or doubled"),
     Entry("version", "version", "print the version"),
 )
 

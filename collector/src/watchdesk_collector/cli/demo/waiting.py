@@ -23,10 +23,11 @@ class Interrupted(Exception):
 
 
 class Waiter:
-    """Waits on behalf of one run. `programs` must keep running while it waits."""
+    """Waits on behalf of one run. `programs` must keep running while it waits; it looks every `poll_s` for what it waits for."""
 
-    def __init__(self, *, programs: Sequence[Program]) -> None:
+    def __init__(self, *, programs: Sequence[Program], poll_s: float = _POLL_S) -> None:
         self._programs = programs
+        self._poll_s = poll_s
         self._interrupted = threading.Event()
 
     @contextmanager
@@ -46,7 +47,7 @@ class Waiter:
             value = found()
             if value is not None and value is not False:
                 return value
-            self.pause(_POLL_S)
+            self.pause(self._poll_s)
             if time.monotonic() > deadline:
                 raise DemoError(f"{what} did not come within {timeout_s:.0f} s." + "".join(_words_of(program) for program in self._programs))
 
