@@ -296,8 +296,6 @@ def _make_state_dir(path: Path) -> None:
 
 
 def _tell_recovery(recovery: Recovery) -> None:
-    if recovery.wal_set_aside:
-        log.warning("history's write-ahead log did not replay and is kept as %s; agents send again what it held", recovery.wal_set_aside)
     if recovery.parquet_set_aside:
         log.warning("Parquet files without their database are kept in %s", recovery.parquet_set_aside)
     for conflict in recovery.conflicts:

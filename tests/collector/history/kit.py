@@ -1,6 +1,8 @@
 """What the history tests are made of: a small catalogue, batches whose every value tells where it belongs, and questions about what is stored."""
 
+import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -123,3 +125,23 @@ def ranges(by_epoch: Mapping[int, RangeSet]) -> dict[int, list[tuple[int, int]]]
 
 def parquet_files(path: Path) -> list[Path]:
     return sorted(file for file in (path / "parquet").rglob("*") if file.is_file())
+
+
+@dataclass(frozen=True)
+class LogRecord:
+    """One record of DuckDB's write-ahead log."""
+
+    start: int
+    end: int
+    ends_transaction: bool
+
+
+def log_records(data: bytes) -> list[LogRecord]:
+    """The records of an undamaged write-ahead log: after a header that ends with two bytes 0xff, u64 size, u64 checksum, payload."""
+    records = []
+    start = data.index(b"\xff\xff") + 2
+    while start < len(data):
+        (size,) = struct.unpack_from("<Q", data, start)
+        records.append(LogRecord(start, start + 16 + size, data[start + 18] == 100))
+        start = records[-1].end
+    return records

@@ -17,7 +17,7 @@ from watchdesk_collector.history.errors import (
     UnknownMeasurement,
 )
 from watchdesk_collector.history.history import History
-from watchdesk_collector.history.model import Change, ParquetFile, Recovery, Removed, Size, Snapshot, TableSnapshot, hot_name
+from watchdesk_collector.history.model import Change, ParquetFile, Recovery, Removed, Size, Snapshot, TableSnapshot, Unreplayed, hot_name
 from watchdesk_collector.history.ranges import RangeSet
 
 __all__ = [
@@ -40,5 +40,6 @@ __all__ = [
     "Snapshot",
     "TableSnapshot",
     "UnknownMeasurement",
+    "Unreplayed",
     "hot_name",
 ]

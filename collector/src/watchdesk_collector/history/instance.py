@@ -1,21 +1,20 @@
 """The one DuckDB instance: opening it whatever its write-ahead log looks like, cursors, transactions, and an orderly end.
 
-Invariant: nothing but DuckDB ever opens the database file in this process, for closing any other handle would drop DuckDB's lock on it.
+Invariant: nothing but DuckDB opens the database file in this process while it is open, for closing any other handle would drop DuckDB's lock on it.
 """
 
-import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
+from watchdesk_collector.history import set_aside
 from watchdesk_collector.history.config import HistoryConfig
-from watchdesk_collector.history.errors import CommitFailed, HistoryFailed, HistoryFull, HistoryLocked, HistoryUnusable, QueryError
-
-log = logging.getLogger(__name__)
+from watchdesk_collector.history.errors import CommitFailed, HistoryFailed, HistoryFull, HistoryUnusable, QueryError
+from watchdesk_collector.history.model import Unreplayed
 
 STORAGE_VERSION = "v1.5.0"  # both the pinned release and the next major one read it
 WAL_AUTOCHECKPOINT = "1TiB"  # never: the owner checkpoints when there is space for it
@@ -135,25 +134,25 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def open_instance(database: Path, config: HistoryConfig, *, aside: Path) -> tuple[Instance, Path | None]:
-    """Open or create the database; a write-ahead log that does not replay is moved into `aside`, and its place there is returned.
+def open_instance(database: Path, config: HistoryConfig, *, aside: Path) -> tuple[Instance, Sequence[Unreplayed]]:
+    """Open or create the database; what of its write-ahead log does not replay is set aside in `aside`, and returned.
 
     **Errors**: HistoryLocked, HistoryFull, HistoryUnusable.
     """
+    cut = set_aside.cut_logs(database, aside)
     try:
-        return Instance(_connect(database, config)), None
+        return Instance(_connect(database, config)), cut
     except duckdb.Error as error:
         _explain(database, error)
         cause = first_line(error)
-    logs = sorted(database.parent.glob(f"{database.name}.wal*"))
+    logs = set_aside.logs_of(database)
     if not logs:
         raise HistoryUnusable(f"{database} cannot be opened: {cause}; restore a backup, or move the file away to begin anew")
-    log.error("the write-ahead log of %s does not replay and is moved to %s; agents send again what was not checkpointed: %s", database, aside, cause)
-    _move(logs, aside)
+    moved = [set_aside.move(path, aside, cause.rpartition('": ')[2]) for path in logs]
     try:
-        return Instance(_connect(database, config)), aside / f"{database.name}.wal"
+        return Instance(_connect(database, config)), [*cut, *moved]
     except duckdb.Error as error:
-        _move([aside / path.name for path in logs], database.parent)
+        set_aside.put_back(moved)
         raise HistoryUnusable(f"{database} cannot be opened, even without its write-ahead log: {first_line(error)}; restore a backup") from error
 
 
@@ -180,28 +179,11 @@ def _explain(database: Path, error: duckdb.Error) -> None:
     """Raise what is no fault of the write-ahead log."""
     message = str(error)
     if "Could not set lock" in message:
-        raise HistoryLocked(f"{database} is in use by another process; stop the collector that runs on it") from error
+        raise set_aside.locked(database) from error
     if os.strerror(28) in message:
         raise HistoryFull(f"no space to open {database}: free some and start again") from error
     if isinstance(error, duckdb.IOException) and ("Cannot open file" in message or "Permission denied" in message):
         raise HistoryUnusable(f"{database} cannot be opened: {first_line(error)}") from error
-
-
-def _move(paths: list[Path], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in paths:
-        path.rename(folder / path.name)
-    sync_folder(folder)
-    sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _try_checkpoint(cursor: duckdb.DuckDBPyConnection) -> bool:

@@ -17,10 +17,21 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unreplayed:
+    """The end of a write-ahead log, or all of it, that could not be replayed; agents send again what of it was not checkpointed."""
+
+    log: Path
+    bytes: int
+    kept_as: Path | None  # None when the disk was too full to keep it
+    because: str
+    is_torn: bool  # it ends within a transaction, as a crash leaves it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """What opening found and did."""
 
-    wal_set_aside: Path | None  # a write-ahead log that did not replay; agents resend what it held
+    unreplayed: Sequence[Unreplayed]
     parquet_set_aside: Path | None  # Parquet files found without the database that knew them
     orphans_removed: int  # Parquet files that no manifest row names: left by a crash, their rows are in the database or in other files
     hot_rows: int  # rows found in generations not yet sealed

@@ -13,7 +13,7 @@ import duckdb
 from watchdesk_proto.catalogue import Measurement
 
 from watchdesk_collector.clock import Clock, to_us
-from watchdesk_collector.history import catalogue, generation, ledger, manifest, parquet
+from watchdesk_collector.history import catalogue, generation, ledger, manifest, parquet, set_aside
 from watchdesk_collector.history.catalogue import BATCH
 from watchdesk_collector.history.config import HistoryConfig
 from watchdesk_collector.history.errors import HistoryFull
@@ -51,16 +51,17 @@ class Opener:
     def open(self) -> tuple[Store, Recovery]:
         """**Errors**: HistoryLocked, HistoryUnusable, HistoryFull."""
         self.space.root.mkdir(parents=True, exist_ok=True)
-        aside = self.space.root / "set-aside" / f"{self.clock.now():%Y%m%dT%H%M%S.%fZ}"
+        aside = self.space.root / set_aside.FOLDER / f"{self.clock.now():%Y%m%dT%H%M%S.%fZ}"
         parquet_aside = self._set_aside_unknown_files(aside)
-        instance, wal_aside = open_instance(self.space.database, self.config, aside=aside)
+        instance, unreplayed = open_instance(self.space.database, self.config, aside=aside)
         try:
             store, conflicts, orphans = self._load(instance)
         except BaseException:
             instance.close()
             raise
+        set_aside.forget_old(self.space.root)
         return store, Recovery(
-            wal_set_aside=wal_aside,
+            unreplayed=unreplayed,
             parquet_set_aside=parquet_aside,
             orphans_removed=orphans,
             hot_rows=store.hot.rows(),

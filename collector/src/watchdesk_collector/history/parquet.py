@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 
 from watchdesk_collector.history.errors import ExportFailed, HistoryFailed
-from watchdesk_collector.history.instance import FATAL, first_line, sync_folder
+from watchdesk_collector.history.instance import FATAL, first_line
 from watchdesk_collector.history.steps import Step, Steps
+from watchdesk_collector.history.syncing import sync_folder
 
 FOLDER = "parquet"
 TEMPORARY = ".tmp"
