@@ -77,7 +77,7 @@ class _Progress:
         """Count a parsed line, with the entries that it completed."""
         self.boundary = boundary
         self._entries += completed
-        self.room_taken += sum(len(entry.message) for entry in completed)
+        self.room_taken += sum(entry.bytes for entry in completed)
         if boundary is Boundary.BEFORE:
             self.settle([])
         self._end += len(raw) + 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from watchdesk_agent.logs.folder import Identity, Sibling, find_copy, find_marked, identity_of, list_siblings
+from watchdesk_agent.logs.folder import Identity, Sibling, find_copy, find_marked, find_restored, identity_of, list_siblings
 from watchdesk_agent.logs.follow import FollowedFile, begin, open_regular
 from watchdesk_agent.logs.position import Mark, Position
 from watchdesk_agent.logs.rotation import Turn
@@ -110,6 +110,8 @@ class FileChain:
             is_rewritten = file is None and identity_of(self.path) == mark.identity
             if is_rewritten:
                 file = self._copy_of(mark, since_ns=self._newest_ns)
+            elif file is None:
+                file = find_restored(mark, path=self.path, known=self.identities())
             self._unopened.pop(0)
             if file is not None:
                 self.files.append(file)

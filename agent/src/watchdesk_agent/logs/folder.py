@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from watchdesk_agent.logs.follow import FollowedFile, open_regular
-from watchdesk_agent.logs.position import Mark
+from watchdesk_agent.logs.position import HEAD_BYTES, Mark
 from watchdesk_agent.logs.rotation import Turn, rotated_turn
 
 Identity: TypeAlias = tuple[int, int]
@@ -73,6 +73,23 @@ def find_copy(mark: Mark, *, path: Path, known: Collection[Identity], since_ns: 
                 continue
             if file is not None:
                 return file
+    return None
+
+
+def find_restored(mark: Mark, *, path: Path, known: Collection[Identity]) -> FollowedFile | None:
+    """The file of a mark under another inode, as after a restore from a backup: at the path, or beside it under a rotated name.
+
+    Opened behind what was read. Marks whose head is short are not looked for: files that have just begun may well begin alike.
+    """
+    if mark.head.length < HEAD_BYTES:
+        return None
+    for candidate in (path, *(sibling.path for sibling in list_siblings(path) if sibling.turn is not None)):
+        try:
+            file = _open_if(candidate, mark, lambda identity: identity not in known, is_at_path=candidate == path)
+        except OSError:
+            continue
+        if file is not None:
+            return file
     return None
 
 

@@ -13,6 +13,7 @@ from watchdesk_agent.logs.severity import Severity
 
 MAX_LINES = 1_000
 MAX_LINES_BETWEEN = 100
+ENTRY_BYTES = 64  # the words of a row of `log`
 
 _TRACEBACK = "Traceback (most recent call last):"
 _CHAINED = (
@@ -33,6 +34,11 @@ class Entry:
     at_us: int | None
     unit: str | None
     lines: int
+
+    @property
+    def bytes(self) -> int:
+        """About what it takes in a batch."""
+        return ENTRY_BYTES + len(self.message.encode("utf-8", "replace")) + len(self.unit or "")
 
 
 class Boundary(Enum):

@@ -13,6 +13,7 @@ from watchdesk_proto.catalogue import Measurement
 
 from watchdesk_agent.logs.config import LogConfig
 from watchdesk_agent.logs.measurements import LOG_SOURCE
+from watchdesk_agent.logs.recognise import recognised
 from watchdesk_agent.logs.source import Budget, LogSource
 from watchdesk_agent.model import Instant, Row, TimedRow
 
@@ -53,6 +54,10 @@ class LogReader:
             positions |= changed
         self.sources = (*self.sources[1:], *self.sources[:1])
         return LogChunk(rows=rows, positions=positions, has_more=budget.is_spent)
+
+    def recognised(self, positions: Mapping[str, str]) -> dict[str, str]:
+        """Those of them that fit the files as they are now."""
+        return recognised(positions)
 
     def restart(self, positions: Mapping[str, str]) -> None:
         """Forget what was read and not stored, and go on from `positions`. Counters start anew, as counters may."""

@@ -17,10 +17,11 @@ from watchdesk_agent.logs.config import LogConfig, StartAt
 from watchdesk_agent.logs.discover import MAX_FILES, find_paths, newest, own_paths, unreadable_folder
 from watchdesk_agent.logs.folder import Identity
 from watchdesk_agent.logs.follow import FollowedFile, RewrittenError
-from watchdesk_agent.logs.join import Entry
+from watchdesk_agent.logs.join import ENTRY_BYTES, Entry
 from watchdesk_agent.logs.mask import Masker
 from watchdesk_agent.logs.parse import Moment
 from watchdesk_agent.logs.position import Position, load_position
+from watchdesk_agent.logs.recognise import file_key
 from watchdesk_agent.logs.shorten import shorten
 from watchdesk_agent.logs.timestamps import plausible
 from watchdesk_agent.model import Row, TimedRow
@@ -122,10 +123,10 @@ class LogSource:
             from_end = key in first_seen and self._config.start_at is StartAt.END
             wanted = dict.fromkeys(find_paths(pattern), from_end) | wanted
             self._tell_folder(pattern)
-        self._follow(wanted)
-        return first_seen
+        return first_seen | self._follow(wanted)
 
-    def _follow(self, wanted: Mapping[Path, bool]) -> None:
+    def _follow(self, wanted: Mapping[Path, bool]) -> dict[str, str]:
+        """Returns an empty position for each path that is gone with all that was at it: it is to be forgotten."""
         own = own_paths(list(wanted), known=list(self._chains))
         if len(own) > MAX_FILES:
             self._tell(
@@ -135,13 +136,15 @@ class LogSource:
         for path in chosen:
             if path not in self._chains:
                 self._chains[path] = FileChain(path, position=self._loaded(path), from_end=wanted[path])
-        for path in [path for path, chain in self._chains.items() if path not in chosen and (path in own or not chain.files)]:
+        passed = [path for path, chain in self._chains.items() if path not in chosen and (path in own or not chain.files)]
+        for path in passed:
             self._chains.pop(path).close()
             self._told.pop(path, None)
+        return {key: "" for path in passed if path not in own and self._given.get(key := self._key(path))}
 
     def _loaded(self, path: Path) -> Position | None:
         document = self._given.get(self._key(path))
-        if document is None:
+        if not document:
             return None
         try:
             return load_position(document)
@@ -191,7 +194,7 @@ class LogSource:
             if not found.consumed:
                 return
             budget.read_bytes -= len(data)
-            budget.room_bytes -= sum(min(len(entry.message), self._config.max_entry) for entry in found.entries)
+            budget.room_bytes -= sum(min(entry.bytes, self._config.max_entry + ENTRY_BYTES) for entry in found.entries)
             file.advance(data, found)
             self._count(found)
             yield from found.entries
@@ -219,7 +222,7 @@ class LogSource:
         return {key: document for key, document in documents.items() if self._given.get(key) != document}
 
     def _key(self, path: Path) -> str:
-        return f"file {self._config.name} {path}"
+        return file_key(self._config.name, path)
 
     # telling what is in the way
 
