@@ -26,6 +26,18 @@ def test_new_columns_and_measurements_survive_a_restart(tmp_path: Path) -> None:
     history.close()
 
 
+def test_what_the_catalogue_holds_need_not_be_declared_again_after_a_restart(tmp_path: Path) -> None:
+    history = history_at(tmp_path)
+    assert history.declare(WIDER) is None
+    history.close()
+    history = history_at(tmp_path)
+    assert WIDER in history.catalogue()
+    table = Table(schema_id=WIDER.schema_id, words=words([AT], [0.5], [4], [0.25]), texts=())
+    history.commit([batch(1, tables=[table])], [])
+    assert history.query("SELECT idle_ratio FROM cpu", tables=["cpu"]).to_pylist() == [{"idle_ratio": 0.25}]
+    history.close()
+
+
 def test_rows_from_before_a_column_are_null_in_it_hot_waiting_sealed_and_merged(tmp_path: Path) -> None:
     history = history_at(tmp_path)
     history.commit([batch(1)], [])

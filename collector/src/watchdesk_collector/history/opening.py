@@ -83,6 +83,7 @@ class Opener:
                 instance.writer.execute(create)
         store = self._store(instance, self._hot(instance))
         conflicts = [reason for measurement in (BATCH, *self.builtin) if (reason := store.adopt(measurement))]
+        store.note_known()
         store.ledger.read(instance.writer, store.hot.generations)
         store.generation_started_s = self._started_s(instance.writer, store.hot.current)
         return store, conflicts, self._settle(store)

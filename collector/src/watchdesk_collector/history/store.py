@@ -77,6 +77,10 @@ class Store:
         self.schemas[measurement.schema_id] = measurement
         return None
 
+    def note_known(self) -> None:
+        """Take rows of every measurement as it is in the catalogue, without another declaration of it."""
+        self.schemas.update({measurement.schema_id: measurement for measurement in self.hot.measurements.values()})
+
     def _refusal(self, measurement: Measurement) -> str | None:
         return catalogue.refusal(
             measurement,
