@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +51,73 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Where one table lies within the words of its batch; `width` counts ts."""
+
+    schema_id: int
+    width: int
+    rows: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.width * self.rows
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How the tables of a batch lie end to end. One object serves all batches of its kind, so that a group of them can be treated as one."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, sizes: Sequence[tuple[int, int, int]]) -> "Layout":
+        """From schema id, width and rows of each table."""
+        parts: list[Part] = []
+        for schema_id, width, rows in sizes:
+            parts.append(Part(schema_id=schema_id, width=width, rows=rows, start=parts[-1].end if parts else 0))
+        return cls(tuple(parts))
+
+    @cached_property
+    def words(self) -> int:
+        return self.parts[-1].end if self.parts else 0
+
+    @cached_property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)
+
+
+class Tables(Sequence[Table]):
+    """All tables of one batch, as they travel: one stretch of words, one dictionary. Each is taken out when somebody asks for it.
+
+    **Shapes**: `words` is int64[layout.words]; every text column indexes `texts`.
+    """
+
+    __slots__ = ("layout", "texts", "words")
+
+    def __init__(self, layout: Layout, words: npt.NDArray[np.int64], texts: Sequence[str]) -> None:
+        self.layout = layout
+        self.words = words
+        self.texts = texts
+
+    def __len__(self) -> int:
+        return len(self.layout.parts)
+
+    @overload
+    def __getitem__(self, index: int) -> Table: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Table]: ...
+    def __getitem__(self, index: int | slice) -> Table | Sequence[Table]:
+        if isinstance(index, slice):
+            return [self._table(part) for part in self.layout.parts[index]]
+        return self._table(self.layout.parts[index])
+
+    def _table(self, part: Part) -> Table:
+        words = self.words[part.start : part.end].reshape(part.width, part.rows)
+        return Table(schema_id=part.schema_id, words=words, texts=self.texts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """One batch, decoded and found good, not yet durable."""
 
@@ -60,6 +129,16 @@ class Arrival:
     content_hash: int
     bytes: int
     tables: Sequence[Table]
+
+    @property
+    def rows(self) -> int:
+        return self.tables.layout.rows if isinstance(self.tables, Tables) else sum(table.rows for table in self.tables)
+
+    @property
+    def values(self) -> int:
+        """Without ts."""
+        words = self.tables.layout.words if isinstance(self.tables, Tables) else sum(table.words.size for table in self.tables)
+        return words - self.rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

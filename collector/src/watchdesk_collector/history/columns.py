@@ -1,11 +1,11 @@
-"""From wire words to Arrow columns: all tables of one schema in a group become one Arrow table, without touching a value in Python.
+"""From wire words to Arrow columns: all rows of one schema in a group become one Arrow table, without touching a value in Python.
 
 **Shapes**: ts, host_id, then the measurement's columns in its own order. Nulls travel in band (NaN, the smallest integer, text code -1) and become
 Arrow nulls here; a column without any gets no bitmap.
 """
 
 from collections.abc import Sequence
-from itertools import accumulate
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from watchdesk_proto.catalogue import Measurement, Type
 
-from watchdesk_collector.model import NULL_INT64, Table
+from watchdesk_collector.model import NULL_INT64
 
 Words = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -21,21 +21,57 @@ Mask = npt.NDArray[np.bool_]
 TIMESTAMP = pa.timestamp("us", "UTC")
 
 
-def to_arrow(measurement: Measurement, tables: Sequence[Table], host_ids: Sequence[int]) -> pa.Table:
-    """The rows of these tables, which all have the measurement's schema; `host_ids` says whose each table is."""
-    blocks = [table.words for table in tables]
-    rows = np.fromiter((block.shape[1] for block in blocks), np.int64, len(blocks))
-    words = np.concatenate(blocks, axis=1)
-    codes = _TextCodes(tables, rows) if any(column.type is Type.TEXT for column in measurement.columns) else None
-    columns = [from_words(TIMESTAMP, words[0]), from_words(pa.int64(), np.repeat(np.array(host_ids, np.int64), rows))]
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one schema, from one batch or many. **Shapes**: words int64[1 + columns, rows]; whose each row is; where its texts begin."""
+
+    words: Words
+    host_ids: Words
+    text_starts: Words
+
+    @classmethod
+    def of(cls, stack: Words, host_ids: Words, text_starts: Words) -> "Block":
+        """From tables of equal shape, int64[tables, 1 + columns, rows], with the host and the beginning of the texts of each."""
+        tables, width, rows = stack.shape
+        words = np.ascontiguousarray(stack.transpose(1, 0, 2)).reshape(width, tables * rows)
+        return cls(words, np.repeat(host_ids, rows), np.repeat(text_starts, rows))
+
+
+class Dictionary:
+    """The texts of a group of batches end to end; the same dictionary is taken once."""
+
+    def __init__(self) -> None:
+        self._starts: dict[int, int] = {}
+        self._texts: list[str] = []
+
+    def start_of(self, texts: Sequence[str]) -> int:
+        """Where these begin. They are told apart by identity, so they have to live as long as this does."""
+        start = self._starts.setdefault(id(texts), len(self._texts))
+        if start == len(self._texts):
+            self._texts += texts
+        return start
+
+    def to_arrow(self) -> "pa.Array[Any]":
+        return pa.array(self._texts, pa.string())
+
+
+def to_arrow(measurement: Measurement, blocks: Sequence[Block], dictionary: "pa.Array[Any]") -> pa.Table:
+    """The rows of these blocks, which all have the measurement's schema."""
+    words = _joined([block.words for block in blocks], axis=1)
+    text_starts = _joined([block.text_starts for block in blocks], axis=0)
+    columns = [from_words(TIMESTAMP, words[0]), from_words(pa.int64(), _joined([block.host_ids for block in blocks], axis=0))]
     for column, row in zip(measurement.columns, words[1:], strict=True):
         if column.type is Type.FLOAT64:
             columns.append(_floats(row))
         elif column.type is Type.INT64:
             columns.append(from_words(pa.int64(), row, row == NULL_INT64))
-        elif codes is not None:
-            columns.append(codes.texts(row))
+        else:
+            columns.append(_texts(row, text_starts, dictionary))
     return pa.Table.from_arrays(columns, names=["ts", "host_id", *(column.name for column in measurement.columns)])
+
+
+def _joined(arrays: Sequence[Words], *, axis: int) -> Words:
+    return np.concatenate(arrays, axis=axis) if len(arrays) > 1 else arrays[0]
 
 
 def stream(rows: pa.Table) -> object:
@@ -58,16 +94,5 @@ def _bitmap(nulls: Mask | None) -> pa.Buffer | None:
     return pa.py_buffer(np.packbits(~nulls, bitorder="little").data)
 
 
-class _TextCodes:
-    """The dictionaries of all tables end to end, and where each row's begins."""
-
-    def __init__(self, tables: Sequence[Table], rows: Words) -> None:
-        counts = [len(table.texts) for table in tables]
-        starts = np.fromiter(accumulate(counts, initial=0), np.int64, len(counts) + 1)
-        self._starts = np.repeat(starts[:-1], rows)
-        self._dictionary = pa.array([text for table in tables for text in table.texts], pa.string())
-
-    def texts(self, codes: Words) -> "pa.Array[Any]":
-        nulls = codes < 0
-        indices = from_words(pa.int64(), codes + self._starts, nulls)
-        return pa.DictionaryArray.from_arrays(indices, self._dictionary)
+def _texts(codes: Words, starts: Words, dictionary: "pa.Array[Any]") -> "pa.Array[Any]":
+    return pa.DictionaryArray.from_arrays(from_words(pa.int64(), codes + starts, codes < 0), dictionary)

@@ -3,36 +3,46 @@
 Before it: `History.commit`. After it: `generation.insert`. One Arrow table per schema and one for `batch`, whatever the number of batches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from watchdesk_proto.catalogue import Measurement
 
-from watchdesk_collector.history.columns import TIMESTAMP, from_words, to_arrow
-from watchdesk_collector.model import Arrival, Hole, Outcome, Table
+from watchdesk_collector.history.columns import TIMESTAMP, Block, Dictionary, from_words, to_arrow
+from watchdesk_collector.model import Arrival, Hole, Layout, Outcome, Tables
 
 _BITS = (1 << 64) - 1
 
 
 def of_arrivals(arrivals: Sequence[Arrival], schemas: Mapping[int, Measurement]) -> list[tuple[Measurement, pa.Table]]:
     """Per schema, the rows of all arrivals. **Errors**: KeyError when a schema was not declared, which is the caller's bug."""
-    tables_by_schema: dict[int, list[Table]] = {}
-    host_ids_by_schema: dict[int, list[int]] = {}
+    texts = Dictionary()
+    blocks_by_schema: dict[int, list[Block]] = {}
+    for schema_id, block in _blocks(arrivals, texts):
+        blocks_by_schema.setdefault(schema_id, []).append(block)
+    dictionary = texts.to_arrow()
+    return [(schemas[schema_id], to_arrow(schemas[schema_id], blocks, dictionary)) for schema_id, blocks in blocks_by_schema.items()]
+
+
+def _blocks(arrivals: Sequence[Arrival], texts: Dictionary) -> Iterator[tuple[int, Block]]:
+    """With their schema ids. Batches of one layout become one block per table, whatever their number."""
+    alike: dict[Layout, list[tuple[Tables, int]]] = {}
     for arrival in arrivals:
-        host_id = arrival.host_id
-        for table in arrival.tables:
-            schema_id = table.schema_id
-            if schema_id in tables_by_schema:
-                tables_by_schema[schema_id].append(table)
-                host_ids_by_schema[schema_id].append(host_id)
-            else:
-                tables_by_schema[schema_id] = [table]
-                host_ids_by_schema[schema_id] = [host_id]
-    return [
-        (schemas[schema_id], to_arrow(schemas[schema_id], tables, host_ids_by_schema[schema_id])) for schema_id, tables in tables_by_schema.items()
-    ]
+        tables = arrival.tables
+        if isinstance(tables, Tables):
+            alike.setdefault(tables.layout, []).append((tables, arrival.host_id))
+        else:
+            for table in tables:
+                hosts, starts = np.array([arrival.host_id]), np.array([texts.start_of(table.texts)])
+                yield table.schema_id, Block.of(table.words.reshape(1, table.words.shape[0], table.rows), hosts, starts)
+    for layout, members in alike.items():
+        stack = np.concatenate([tables.words for tables, _ in members]).reshape(len(members), layout.words)
+        hosts = np.array([host_id for _, host_id in members], np.int64)
+        starts = np.array([texts.start_of(tables.texts) for tables, _ in members], np.int64)
+        for part in layout.parts:
+            yield part.schema_id, Block.of(stack[:, part.start : part.end].reshape(len(members), part.width, part.rows), hosts, starts)
 
 
 def of_batches(arrivals: Sequence[Arrival], holes: Sequence[Hole]) -> pa.Table:
@@ -51,14 +61,10 @@ def of_batches(arrivals: Sequence[Arrival], holes: Sequence[Hole]) -> pa.Table:
             "outcome": pa.array([*stored, *(hole.outcome.value for hole in holes)], pa.string()),
             "reason": pa.array([*([None] * len(arrivals)), *(hole.reason for hole in holes)], pa.string()),
             "content_hash": pa.concat_arrays([_integers([arrival.content_hash for arrival in arrivals]), pa.nulls(len(holes), pa.int64())]),
-            "rows": _integers([*(_rows(arrival) for arrival in arrivals), *(0 for _ in holes)]),
+            "rows": _integers([*(arrival.rows for arrival in arrivals), *(0 for _ in holes)]),
             "bytes": _integers([*(arrival.bytes for arrival in arrivals), *(0 for _ in holes)]),
         }
     )
-
-
-def _rows(arrival: Arrival) -> int:
-    return sum(table.words.shape[1] for table in arrival.tables)
 
 
 def _integers(numbers: Sequence[int]) -> "pa.Array[Any]":

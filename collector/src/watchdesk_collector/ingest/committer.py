@@ -11,14 +11,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from watchdesk_collector.clock import Clock
 from watchdesk_collector.history import CommitFailed, History, HistoryFailed, HistoryFull
+from watchdesk_collector.ingest.packed import PackedBatch, unpack
+from watchdesk_collector.ingest.refused import DecodeError, reject
 from watchdesk_collector.metrics import Metrics
 from watchdesk_collector.model import Arrival, Hole, Lane, Outcome
 
 T = TypeVar("T")
+Entry: TypeAlias = Arrival | Hole | PackedBatch
 log = logging.getLogger(__name__)
 
 
@@ -53,16 +56,28 @@ class OnWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Queued:
-    entry: Arrival | Hole
+    entry: Entry
     recipient: Recipient
 
     @property
     def bytes(self) -> int:
-        return self.entry.bytes if isinstance(self.entry, Arrival) else 64
+        match self.entry:
+            case PackedBatch(content_bytes=content_bytes):
+                return content_bytes
+            case Arrival(bytes=bytes_):
+                return bytes_
+            case _:
+                return 64
 
     @property
     def rows(self) -> int:
-        return sum(table.rows for table in self.entry.tables) if isinstance(self.entry, Arrival) else 1
+        match self.entry:
+            case PackedBatch(layout=known):
+                return known.layout.rows
+            case Arrival(rows=rows):
+                return rows
+            case _:
+                return 1
 
 
 class Committer:
@@ -100,11 +115,11 @@ class Committer:
         """Why the last group could not be stored, in a sentence; None when it was."""
         return self._ailment
 
-    async def submit(self, entry: Arrival | Hole, recipient: Recipient) -> None:
+    async def submit(self, entry: Entry, recipient: Recipient) -> None:
         """Queue an entry; waits while the queues are full."""
         await self._room.wait()
         queued = _Queued(entry, recipient)
-        backfill = isinstance(entry, Arrival) and entry.lane is Lane.BACKFILL
+        backfill = not isinstance(entry, Hole) and entry.lane is Lane.BACKFILL
         (self._backfill if backfill else self._live).append(queued)
         self._queued_bytes += queued.bytes
         self._work.set()
@@ -145,7 +160,7 @@ class Committer:
 
     async def _commit(self, group: Sequence[_Queued]) -> None:
         started_s = self._clock.monotonic_s()
-        receipts = await self._on_writer(commit_group, self._history, [queued.entry for queued in group])
+        receipts = await self._on_writer(commit_group, self._history, self._metrics, [queued.entry for queued in group])
         self._metrics.commit_seconds.observe(self._clock.monotonic_s() - started_s)
         durable = [receipt.entry for receipt in receipts if receipt.verdict is Verdict.DURABLE]
         self._ailment = next((receipt.reason for receipt in receipts if receipt.verdict is Verdict.UNAVAILABLE), None)
@@ -160,14 +175,15 @@ class Committer:
     def _count(self, durable: Sequence[Arrival | Hole]) -> None:
         arrivals = [entry for entry in durable if isinstance(entry, Arrival)]
         self._metrics.batches.labels(Outcome.STORED).inc(len(arrivals))
-        self._metrics.values.inc(sum(table.words.size - table.rows for arrival in arrivals for table in arrival.tables))
+        self._metrics.values.inc(sum(arrival.values for arrival in arrivals))
         for entry in durable:
             if isinstance(entry, Hole):
                 self._metrics.batches.labels(entry.outcome).inc(entry.last - entry.first + 1)
 
 
-def commit_group(history: History, entries: Sequence[Arrival | Hole]) -> list[Receipt]:
+def commit_group(history: History, metrics: Metrics, received: Sequence[Entry]) -> list[Receipt]:
     """Store what isn't stored yet, in one transaction; one receipt per entry, in order. Runs on the writer thread."""
+    entries = _unpacked(received, metrics)
     sorted_out = _sort_out(history, entries)
     before, within = sorted_out.before, sorted_out.within
     try:
@@ -180,6 +196,14 @@ def commit_group(history: History, entries: Sequence[Arrival | Hole]) -> list[Re
         history.reopen()
         return [Receipt(e, Verdict.UNAVAILABLE, "the collector reopened its history") for e in entries]
     return [before.get(id(e)) or within.get(id(e)) or Receipt(e, Verdict.DURABLE) for e in entries]
+
+
+def _unpacked(received: Sequence[Entry], metrics: Metrics) -> list[Arrival | Hole]:
+    def refuse(batch: PackedBatch, error: DecodeError) -> Hole:
+        return reject(error, host=batch.host, epoch=batch.epoch, seq=batch.seq, received_at_us=batch.received_at_us, metrics=metrics)
+
+    unpacked = unpack([entry for entry in received if isinstance(entry, PackedBatch)], refuse)
+    return [unpacked[id(entry)] if isinstance(entry, PackedBatch) else entry for entry in received]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,12 @@ from watchdesk_proto.v1 import ingest_pb2 as pb
 
 from watchdesk_collector.clock import Clock, to_us
 from watchdesk_collector.history import History, RangeSet
-from watchdesk_collector.ingest.committer import Committer, OnWriter
+from watchdesk_collector.ingest.committer import Committer, Entry, OnWriter
 from watchdesk_collector.ingest.config import IngestConfig
-from watchdesk_collector.ingest.decode import BatchLimits, DecodeError, Garbage, Shape, decode_batch, decode_declaration
+from watchdesk_collector.ingest.decode import BatchLimits, Garbage, decode_batch, decode_declaration
+from watchdesk_collector.ingest.layouts import Layouts, Shape
 from watchdesk_collector.ingest.refusals import RefusalLog
+from watchdesk_collector.ingest.refused import DecodeError, reject
 from watchdesk_collector.ingest.roster import ClonedIdentity, Roster
 from watchdesk_collector.ingest.session import Session
 from watchdesk_collector.metrics import Metrics
@@ -64,6 +66,7 @@ class IngestService:
         self._clock = clock
         self._metrics = metrics
         self._refusals = refusals
+        self._layouts = Layouts()
         self._known_schemas = {measurement.schema_id for measurement in history.catalogue()}
 
     async def stream(self, requests: AsyncIterator[Request], context: Context) -> None:
@@ -171,13 +174,10 @@ class IngestService:
         now_us = to_us(self._clock.now())
         limits = BatchLimits(max_bytes=self._config.max_batch_bytes, latest_us=now_us + round(self._config.max_future * 1e6))
         try:
-            arrival = decode_batch(batch, host_id=session.host.host_id, received_at_us=now_us, schemas=session.schemas, limits=limits)
+            entry: Entry = decode_batch(batch, session, received_at_us=now_us, layouts=self._layouts, limits=limits)
         except DecodeError as error:
-            self._metrics.rejects.labels(error.kind).inc()
-            log.warning("batch %x/%d of host %s is rejected: %s", batch.epoch, batch.seq, session.host.name, error)
-            hole = _hole(session, batch.epoch, (batch.seq, batch.seq), outcome=Outcome.REJECTED, reason=str(error), at_us=now_us)
-            return await self._committer.submit(hole, session)
-        return await self._committer.submit(arrival, session)
+            entry = reject(error, host=session.host, epoch=batch.epoch, seq=batch.seq, received_at_us=now_us, metrics=self._metrics)
+        return await self._committer.submit(entry, session)
 
     async def _take_declaration(self, declaration: pb.Declaration, session: Session) -> None:
         try:

@@ -14,7 +14,7 @@ from watchdesk_proto.v1 import ingest_pb2 as pb
 
 from watchdesk_collector.history import RangeSet
 from watchdesk_collector.ingest.committer import Receipt, Verdict
-from watchdesk_collector.ingest.decode import Shape
+from watchdesk_collector.ingest.layouts import Shape
 from watchdesk_collector.model import Arrival, Hole, Host, Outcome
 
 
@@ -34,6 +34,7 @@ class Session:
         self.epoch = epoch
         self.epochs = frozenset({epoch, *epochs})
         self.schemas: dict[int, Shape | str] = {}  # a text says why the declaration was refused
+        self.seen_layouts: set[bytes] = set()
         self.answers: asyncio.Queue[pb.StreamResponse | None] = asyncio.Queue()
         self.ending: Ending | None = None
         self._told_checkpointed: dict[int, list[tuple[int, int]]] = {}
