@@ -5,6 +5,7 @@ batch that any collector can hold is known here before the collector can hold it
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MODULUS = 1_000_000_007  # keeps sums of microseconds within 64 bits
+LINES = "log"  # its rows are told apart by what they say
 UNCOUNTED = "selftest_past"  # the measurement of samples that history may drop at any time, for they are too old; in no ledger
 
 
@@ -38,16 +40,17 @@ class Rows(NamedTuple):
 
     samples: int
     times: int
+    again: int = 0  # of these, samples of slots that had been sampled when the clock was set back
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `rows` by measurement, where the line tells them."""
+    """One line. `times` of the samples by measurement, where the line tells them."""
 
     fact: Fact
     epoch: int
     seqs: Sequence[int]
-    rows: Mapping[str, Rows] = field(default_factory=dict)
+    times: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +76,8 @@ class Ledgers:
         self.stories: dict[Key, Story] = {}
         self._files: dict[Path, str] = {}
         self._offsets: dict[Path, int] = {}
+        self._sampled: defaultdict[tuple[str, str], set[int]] = defaultdict(set)  # slots by host and measurement
+        self._set_clocks: set[str] = set()
 
     def add(self, path: Path, *, host: str) -> None:
         self._files[path] = host
@@ -87,13 +92,25 @@ class Ledgers:
         for seq in line.seqs:
             story = self.stories.setdefault(Key(host, line.epoch, seq), Story(round=self.current_round))
             story.facts.add(line.fact)
-            story.rows = line.rows or story.rows
+            if line.times:
+                story.rows = {measurement: self._rows(host, measurement, times) for measurement, times in line.times.items()}
+
+    def note_set_clock(self, host: str) -> None:
+        """From now on this host may rightly sample a slot again."""
+        self._set_clocks.add(host)
 
     def throw_away(self, keys: Iterable[Key], *, why: str) -> None:
         """A round destroyed what may be the only copy of these."""
         for key in keys:
             if key in self.stories:
                 self.stories[key].thrown_away = why
+
+    def _rows(self, host: str, measurement: str, times: Sequence[int]) -> Rows:
+        sampled = self._sampled[host, measurement]
+        may_come_again = host in self._set_clocks and measurement != LINES
+        again = sum(time in sampled for time in times) if may_come_again else 0
+        sampled.update(times)
+        return Rows(len(times), sum(time % MODULUS for time in times), again)
 
     def _new_lines(self, path: Path) -> Iterator[str]:
         """Whole lines alone: a killed writer may leave half of one."""
@@ -113,13 +130,8 @@ def parse(text: str) -> Line:
     fact = Fact(word)
     match fact:
         case Fact.SPOOLING:
-            return Line(fact, int(epoch), (int(first),), _rows(rest[0]))
+            return Line(fact, int(epoch), (int(first),), json.loads(rest[0]))
         case Fact.SPOOLED:
             return Line(fact, int(epoch), (int(first),))
         case Fact.ACKED | Fact.DROPPED | Fact.REJECTED:
             return Line(fact, int(epoch), range(int(first), int(rest[0].split(" ", 1)[0]) + 1))
-
-
-def _rows(text: str) -> dict[str, Rows]:
-    """From the times of the samples by measurement, in JSON."""
-    return {measurement: Rows(len(times), sum(time % MODULUS for time in times)) for measurement, times in json.loads(text).items()}

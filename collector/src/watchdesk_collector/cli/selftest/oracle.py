@@ -113,20 +113,23 @@ class Oracle:
     def _expected(self, outcomes: Outcomes) -> dict[tuple[str, str], Tally]:
         """What history should hold of each measurement of each host, going by the batches that it says are stored."""
         rows: Counter[tuple[str, str]] = Counter()
+        again: Counter[tuple[str, str]] = Counter()
         times: Counter[tuple[str, str]] = Counter()
         for key in outcomes.stored:
             story = self._ledgers.stories.get(key)
             for measurement, spooled in story.rows.items() if story else ():
                 rows[key.host, measurement] += spooled.samples
+                again[key.host, measurement] += spooled.again
                 times[key.host, measurement] += spooled.times
-        return {series: Tally(count, count, times[series]) for series, count in rows.items()}
+        return {series: Tally(count, count - again[series], times[series]) for series, count in rows.items()}
 
     def _check_tallies(self, there: Mapping[tuple[str, str], Tally], expected: Mapping[tuple[str, str], Tally], current_round: int) -> None:
         nothing = Tally(0, 0, 0)
         for series in sorted(series for series in {*there, *expected} if series[1] != UNCOUNTED):
             found, due = there.get(series, nothing), expected.get(series, nothing)
             what = f"{series[1]} of {series[0]}"
-            self._tell_growth(Evil.DOUBLED, found.rows - found.different, current_round, f"{what} holds samples twice", *series, "apart")
+            twice = (found.rows - found.different) - (due.rows - due.different)
+            self._tell_growth(Evil.DOUBLED, twice, current_round, f"{what} holds samples twice", *series, "apart")
             self._tell_growth(Evil.LOST, due.rows - found.rows, current_round, f"{what} lacks samples of stored batches", *series, "fewer")
             self._tell_growth(Evil.DOUBLED, found.rows - due.rows, current_round, f"{what} holds more samples than its batches", *series, "more")
             if found.rows == due.rows and found.times != due.times:

@@ -31,7 +31,8 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All there is to tell. `kinds` has the kind of each round that was played, from the first; `skipped` the reasons by kind."""
+    """All there is to tell. `kinds` has the kind of each round that was played, from the first; `skipped` the reasons by kind, `misses` the rounds
+    whose fault did not come about."""
 
     seed: int
     kinds: Sequence[str]
@@ -40,6 +41,7 @@ class Report:
     findings: Sequence[Finding]
     lines: int
     skipped: Mapping[str, str]
+    misses: Sequence[str] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -73,6 +75,7 @@ class Report:
             yield f"Thrown away by the rounds themselves, before anybody had acked them: {samples:,} samples {why}."
         for kind, why in self.skipped.items():
             yield f"Not tried here: {kind}, which {why}."
+        yield from self.misses
         for finding in self.findings[:MAX_SENTENCES]:
             yield f"{finding} (round {finding.round}, {self._kind(finding.round)})"
         if len(self.findings) > MAX_SENTENCES:

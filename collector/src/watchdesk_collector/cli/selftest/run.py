@@ -61,6 +61,7 @@ def play(kinds: Sequence[Kind], *, rounds: int, seed: int, keep: Path | None) ->
             findings=trial.oracle.findings,
             lines=arena.lines,
             skipped=skipped,
+            misses=trial.misses,
         )
     _tell(report, trouble)
     return code if report.is_clean else FAILED

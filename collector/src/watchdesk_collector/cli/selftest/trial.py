@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from watchdesk_collector.cli.demo.waiting import DemoError
 from watchdesk_collector.cli.selftest.arena import Arena
-from watchdesk_collector.cli.selftest.kinds import Kind
+from watchdesk_collector.cli.selftest.kinds import Kind, NotHit
 from watchdesk_collector.cli.selftest.ledgers import Key
 from watchdesk_collector.cli.selftest.oracle import Finding, Oracle, Outcomes
 from watchdesk_collector.cli.selftest.stored import Stored, missing_lines, read_stored
@@ -16,19 +16,27 @@ LAST_BATCHES = 3  # how often an agent that was stopped with something unsent is
 
 
 class Trial:
-    """A run under way; `kinds` has the kind of each round so far, `outcomes` is what history said last."""
+    """A run under way; `kinds` has the kind of each round so far, `misses` the rounds whose fault did not come about, in sentences.
+
+    `outcomes` is what history said last.
+    """
 
     def __init__(self, arena: Arena) -> None:
         self.kinds: list[str] = []
         self.oracle = Oracle(arena.ledgers)
         self.outcomes = Outcomes(())
+        self.misses: list[str] = []
         self._arena = arena
         self._refusal = ""
 
     def play(self, kind: Kind, rng: random.Random) -> Sequence[Finding]:
         """One round, and what came to light after it. **Errors**: DemoError, Interrupted."""
         self._begin_round(kind)
-        kind.inject(self._arena, rng)
+        try:
+            kind.inject(self._arena, rng)
+        except NotHit as miss:
+            self.kinds[-1] = f"{kind.name}, missed"
+            self.misses.append(f"Round {len(self.kinds)} was no {kind.name}: {miss}.")
         self._arena.settle()
         stored, acked = self._look()
         return self.oracle.check(stored, acked=acked, current_round=len(self.kinds))

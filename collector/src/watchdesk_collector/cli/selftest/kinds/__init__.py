@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from watchdesk_collector.cli.selftest.kinds.clocks import ClockStep
 from watchdesk_collector.cli.selftest.kinds.disks import HistoryFull, SpoolFull
-from watchdesk_collector.cli.selftest.kinds.kind import Kind
+from watchdesk_collector.cli.selftest.kinds.kind import Kind, NotHit
 from watchdesk_collector.cli.selftest.kinds.network import Cut, Reset, Stall, Truncate
 from watchdesk_collector.cli.selftest.kinds.processes import KillAgent, KillBoth, KillCollector, StopAgent, StopCollector
 from watchdesk_collector.cli.selftest.kinds.sending import OutOfOrder, SentTwice
@@ -12,7 +12,7 @@ from watchdesk_collector.cli.selftest.kinds.states import ClonedIdentity, Restor
 from watchdesk_collector.cli.selftest.kinds.steps import KillAt
 from watchdesk_collector.history.steps import Step
 
-__all__ = ["KINDS", "Kind"]
+__all__ = ["KINDS", "Kind", "NotHit"]
 
 KINDS: Sequence[Kind] = (
     KillAgent(),

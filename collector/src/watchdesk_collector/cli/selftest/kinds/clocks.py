@@ -48,6 +48,7 @@ def _step(arena: Arena, agent: AgentSeat, step_s: float) -> None:
     ahead_s = float(agent.clock.read_text(encoding="ascii")) if agent.clock.exists() else 0.0
     set_s = ahead_s + step_s if abs(ahead_s + step_s) <= FURTHEST_S else ahead_s - step_s
     noticed = _notices(agent)
+    arena.ledgers.note_set_clock(agent.host)
     fresh = agent.clock.with_suffix(".new")
     fresh.write_text(f"{set_s}\n", encoding="ascii")
     fresh.rename(agent.clock)
