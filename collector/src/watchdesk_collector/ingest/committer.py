@@ -2,19 +2,19 @@
 
 Before it: `stream`, which submits decoded batches. After it: `history`, on the one writer thread. Invariant: a receipt says `stored` only for what a
 COMMIT holds; what fails is not acked, so the agent still has it.
-Both queues are bounded by bytes: `submit` waits when they are full, the stream is then not read, and the agent spools.
+Each lane's queue is bounded by bytes: `submit` waits while it is full, the stream is then not read, and the agent spools.
 """
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias, TypeVar
 
 from watchdesk_collector.clock import Clock
 from watchdesk_collector.history import CommitFailed, History, HistoryFailed, HistoryFull
+from watchdesk_collector.ingest.lane_queue import LaneQueue
 from watchdesk_collector.ingest.packed import PackedBatch, unpack
 from watchdesk_collector.ingest.refused import DecodeError, reject
 from watchdesk_collector.metrics import Metrics
@@ -22,6 +22,7 @@ from watchdesk_collector.model import Arrival, Hole, Lane, Outcome
 
 T = TypeVar("T")
 Entry: TypeAlias = Arrival | Hole | PackedBatch
+ALL_ROWS = 2**62
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +44,10 @@ class Receipt:
 
 
 class Recipient(Protocol):
-    """Who is told what became of its entries; called on the event loop."""
+    """Who is told what became of its entries; called on the event loop. If void, its entries are neither stored nor told of."""
+
+    @property
+    def is_void(self) -> bool: ...
 
     def receive(self, receipts: Sequence[Receipt]) -> None: ...
 
@@ -102,28 +106,21 @@ class Committer:
         self._metrics = metrics
         self._interval_s = interval_s
         self._max_rows = max_rows
-        self._max_queued_bytes = max_queued_bytes
-        self._live: deque[_Queued] = deque()
-        self._backfill: deque[_Queued] = deque()
-        self._queued_bytes = 0
+        self._live: LaneQueue[_Queued] = LaneQueue(max_queued_bytes // 2, on_change=metrics.queue_bytes.inc)
+        self._backfill: LaneQueue[_Queued] = LaneQueue(max_queued_bytes // 2, on_change=metrics.queue_bytes.inc)
         self._ailment: str | None = None
         self._work = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
 
     def ailment(self) -> str | None:
         """Why the last group could not be stored, in a sentence; None when it was."""
         return self._ailment
 
     async def submit(self, entry: Entry, recipient: Recipient) -> None:
-        """Queue an entry; waits while the queues are full."""
-        await self._room.wait()
-        queued = _Queued(entry, recipient)
+        """Queue an entry; waits while its lane is full."""
         backfill = not isinstance(entry, Hole) and entry.lane is Lane.BACKFILL
-        (self._backfill if backfill else self._live).append(queued)
-        self._queued_bytes += queued.bytes
+        await (self._backfill if backfill else self._live).put(_Queued(entry, recipient))
         self._work.set()
-        self._note_room()
+        self._note_length()
 
     async def run(self) -> None:
         """Commit group after group until cancelled; a group under way when cancelled is finished first."""
@@ -139,28 +136,24 @@ class Committer:
             await self._commit(self._take())
 
     def _take(self) -> list[_Queued]:
-        group = list(self._live)
-        self._live.clear()
-        rows = 0
-        while self._backfill and rows < self._max_rows:
-            group.append(self._backfill.popleft())
-            rows += group[-1].rows
-        self._queued_bytes -= sum(queued.bytes for queued in group)
+        taken = [*self._live.take(max_rows=ALL_ROWS), *self._backfill.take(max_rows=self._max_rows)]
+        group = [queued for queued in taken if not queued.recipient.is_void]
         if not self._backfill:
             self._work.clear()
-        self._note_room()
+        self._note_length()
         return group
 
-    def _note_room(self) -> None:
+    def _note_length(self) -> None:
         self._metrics.queue_batches.set(len(self._live) + len(self._backfill))
-        if self._queued_bytes < self._max_queued_bytes:
-            self._room.set()
-        else:
-            self._room.clear()
 
-    async def _commit(self, group: Sequence[_Queued]) -> None:
+    def _commit(self, group: Sequence[_Queued]) -> Coroutine[None, None, None]:
+        """Hands the group to the writer before anybody else can ask it for anything: what it is asked from now on, it answers after this commit."""
         started_s = self._clock.monotonic_s()
-        receipts = await self._on_writer(commit_group, self._history, self._metrics, [queued.entry for queued in group])
+        committing = self._on_writer(commit_group, self._history, self._metrics, [queued.entry for queued in group])
+        return self._answer(group, committing, started_s)
+
+    async def _answer(self, group: Sequence[_Queued], committing: Awaitable[list[Receipt]], started_s: float) -> None:
+        receipts = await committing
         self._metrics.commit_seconds.observe(self._clock.monotonic_s() - started_s)
         durable = [receipt.entry for receipt in receipts if receipt.verdict is Verdict.DURABLE]
         self._ailment = next((receipt.reason for receipt in receipts if receipt.verdict is Verdict.UNAVAILABLE), None)

@@ -34,5 +34,10 @@ class IngestConfig:
     commit_rows: int = setting(200_000, help="Backfill rows taken into one transaction; keeps live batches from waiting behind an outage's.")
     max_batch_bytes: int = setting("1MiB", form=Form.SIZE, help="A larger batch is rejected; agents learn the limit and split.")
     max_in_flight: int = setting(16, help="Unacked batches that one agent may have under way.")
-    max_queued_bytes: int = setting("64MiB", form=Form.SIZE, help="Batches waiting for a commit, all agents together; beyond it agents wait.")
+    max_queued_bytes: int = setting(
+        "64MiB", form=Form.SIZE, help="Bytes of batches waiting for a commit, half for what is live, half for backfill; beyond it agents wait."
+    )
+    max_greetings: int = setting(
+        1000, help="Agents that may wait to be welcomed, as when all return after an outage; more are asked to come again in some seconds."
+    )
     max_future: float = setting("5m", form=Form.DURATION, help="A sample dated further ahead of the collector's clock is rejected.")

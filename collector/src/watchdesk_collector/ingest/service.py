@@ -9,7 +9,7 @@ import hmac
 import logging
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import NoReturn, TypeAlias
 
 import grpc
@@ -17,7 +17,7 @@ import grpc.aio
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
 from watchdesk_collector.clock import Clock, to_us
-from watchdesk_collector.history import History, RangeSet
+from watchdesk_collector.history import History, Positions, RangeSet
 from watchdesk_collector.ingest.committer import Committer, Entry, OnWriter
 from watchdesk_collector.ingest.config import IngestConfig
 from watchdesk_collector.ingest.decode import BatchLimits, Garbage, decode_batch, decode_declaration
@@ -31,6 +31,7 @@ from watchdesk_collector.model import Hole, Host, Outcome
 from watchdesk_collector.ops.hosts import HostDirectory, Introduction, NameTaken
 
 HELLO_TIMEOUT_S = 10
+LEAST_BACKFILL_BYTES = 16 * 1024  # some ten seconds of one host
 MAX_NUMBER = 2**63  # of epochs and seqs
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
@@ -66,14 +67,26 @@ class IngestService:
         self._clock = clock
         self._metrics = metrics
         self._refusals = refusals
+        self._greetings = 0
         self._layouts = Layouts()
         self._known_schemas = {measurement.schema_id for measurement in history.catalogue()}
 
     async def stream(self, requests: AsyncIterator[Request], context: Context) -> None:
         """One stream, from the first message to the last."""
         await self._authenticate(context)
-        session = await self._greet(requests, context)
+        await self._line_up(context)
+        session = await self._in_line(self._greet(requests, context))
         self._enter(session, context.peer())
+        try:
+            await self._in_line(self._welcome(session))
+            await self._converse(requests, session, context)
+        finally:
+            self._leave(session)
+        if session.ending is not None:
+            await context.abort(session.ending.code, session.ending.because)
+
+    async def _converse(self, requests: AsyncIterator[Request], session: Session, context: Context) -> None:
+        """Everything after the Welcome."""
         reader = asyncio.ensure_future(self._read(requests, session))
         try:
             while (answer := await session.answers.get()) is not None:
@@ -81,11 +94,8 @@ class IngestService:
         finally:
             reader.cancel()
             (failure,) = await asyncio.gather(reader, return_exceptions=True)
-            self._leave(session)
             if isinstance(failure, Exception):
                 raise failure
-        if session.ending is not None:
-            await context.abort(session.ending.code, session.ending.because)
 
     async def _authenticate(self, context: Context) -> None:
         presented = dict(context.invocation_metadata() or ()).get("authorization", "")
@@ -93,19 +103,44 @@ class IngestService:
             sentence = "the token is not this collector's; put the contents of its agent.token into the agent's collector.token_file"
             await self._refuse(context, "token", grpc.StatusCode.UNAUTHENTICATED, sentence)
 
+    async def _line_up(self, context: Context) -> None:
+        """After an outage all agents return at once: so many wait their turn, the others are not let to wait until they lose patience."""
+        if self._greetings >= self._config.max_greetings:
+            sentence = "very many agents return at once, this one is asked to come again in some seconds"
+            await self._refuse(context, "busy", grpc.StatusCode.UNAVAILABLE, sentence)
+
+    async def _in_line(self, greeting: Awaitable[Session]) -> Session:
+        self._greetings += 1
+        self._metrics.greetings.set(self._greetings)
+        try:
+            return await greeting
+        finally:
+            self._greetings -= 1
+            self._metrics.greetings.set(self._greetings)
+
     async def _greet(self, requests: AsyncIterator[Request], context: Context) -> Session:
-        """Hello → a session whose first answer is Welcome."""
+        """Hello → a session."""
         hello = await self._hello(requests, context)
         host = await self._introduce(hello, context)
-        session = Session(host=host, epoch=hello.epoch, epochs=hello.spooled_epochs)
-        durable = await self._on_writer(_copy_ranges, self._history, host.host_id)
-        limits = pb.Limits(
+        return Session(host=host, epoch=hello.epoch, epochs=hello.spooled_epochs)
+
+    async def _welcome(self, session: Session) -> Session:
+        """The session has taken over, so what the writer answers now is all that was stored of earlier ones, and stays so."""
+        host_id = session.host.host_id
+        durable, positions = await self._on_writer(_what_is_held, self._history, host_id)
+        session.welcome(durable=durable, positions=positions, limits=self._limits(), clock_us=to_us(self._clock.now()))
+        session.tell_checkpointed(self._history.checkpointed(host_id))
+        return session
+
+    def _limits(self) -> pb.Limits:
+        """Each host's share of backfill is what keeps one round of everybody's within the queue: what is live then waits behind no more than that."""
+        share = self._config.max_queued_bytes // 2 // max(1, len(self._hosts))
+        return pb.Limits(
             max_batch_bytes=self._config.max_batch_bytes,
             max_in_flight=self._config.max_in_flight,
             max_future_seconds=round(self._config.max_future),
+            max_backfill_bytes=max(LEAST_BACKFILL_BYTES, share),
         )
-        session.welcome(durable=durable, limits=limits, clock_us=to_us(self._clock.now()))
-        return session
 
     async def _hello(self, requests: AsyncIterator[Request], context: Context) -> pb.Hello:
         try:
@@ -214,7 +249,6 @@ class IngestService:
         self._roster.enter(session)
         self._hosts.connected(host.host_id)
         self._metrics.streams.set(len(self._roster))
-        session.tell_checkpointed(self._history.checkpointed(host.host_id))
         log.info("host %s connected, agent %s from %s", host.name, host.agent_version, peer)
 
     def _leave(self, session: Session) -> None:
@@ -228,9 +262,9 @@ def _hole(session: Session, epoch: int, seqs: tuple[int, int], *, outcome: Outco
     return Hole(host_id=session.host.host_id, epoch=epoch, first=seqs[0], last=seqs[1], outcome=outcome, reason=reason, received_at_us=at_us)
 
 
-def _copy_ranges(history: History, host_id: int) -> dict[int, RangeSet]:
-    """On the writer thread, where nobody changes them meanwhile."""
-    return {epoch: ranges.copy() for epoch, ranges in history.durable(host_id).items()}
+def _what_is_held(history: History, host_id: int) -> tuple[dict[int, RangeSet], Positions | None]:
+    """On the writer thread, where nobody changes it meanwhile."""
+    return {epoch: ranges.copy() for epoch, ranges in history.durable(host_id).items()}, history.log_positions(host_id)
 
 
 def _is_uuid(text: str) -> bool:

@@ -11,11 +11,12 @@ from watchdesk_collector.ingest.committer import OnWriter
 from watchdesk_collector.ingest.roster import Roster
 from watchdesk_collector.ops.hosts import HostDirectory
 
+LOOK_EVERY_S = 5.0  # for a hot generation that has become too large before its time, as in a flood
 log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """One round each checkpoint interval."""
+    """One round each checkpoint interval, or as soon as a rotation is due."""
 
     def __init__(self, *, history: History, on_writer: OnWriter, roster: Roster, hosts: HostDirectory, interval_s: float) -> None:
         self._history = history
@@ -27,7 +28,7 @@ class Upkeep:
     async def run(self) -> None:
         """Until cancelled; a round that fails is told and the next one tries again."""
         while True:
-            await asyncio.sleep(self._interval_s)
+            await self._wait()
             await asyncio.to_thread(self._hosts.flush)
             try:
                 await self.round()
@@ -36,6 +37,13 @@ class Upkeep:
             except HistoryFailed as error:
                 log.error("history failed and is reopened: %s", error)
                 await self._on_writer(self._history.reopen)
+
+    async def _wait(self) -> None:
+        """Until the interval is over or a rotation is due."""
+        left_s = self._interval_s
+        while left_s > 0:
+            await asyncio.sleep(min(LOOK_EVERY_S, left_s))
+            left_s = 0.0 if self._history.rotation_is_due() else left_s - LOOK_EVERY_S
 
     async def round(self) -> None:
         await self._on_writer(self._history.checkpoint)

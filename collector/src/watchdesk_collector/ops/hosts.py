@@ -60,6 +60,10 @@ class HostDirectory:
         self._unsaved: set[int] = set()
         self._load()
 
+    def __len__(self) -> int:
+        """How many hosts are watched."""
+        return len(self._ids_by_name)
+
     def list(self) -> Sequence[Host]:
         """The hosts that are watched, by name."""
         return [host for host in self.everyone() if host.removed_at is None]

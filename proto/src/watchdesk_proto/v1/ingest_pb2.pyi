@@ -216,6 +216,8 @@ class Hello(_message.Message):
     AGENT_VERSION_FIELD_NUMBER: _builtins.int
     CLOCK_US_FIELD_NUMBER: _builtins.int
     SPOOLED_EPOCHS_FIELD_NUMBER: _builtins.int
+    SAMPLERS_FIELD_NUMBER: _builtins.int
+    BACKLOG_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """A random UUID in canonical text form, made at the agent's first start and kept in its state."""
     epoch: _builtins.int
@@ -232,6 +234,14 @@ class Hello(_message.Message):
     def spooled_epochs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Every epoch of which the spool still holds batches, the current one included."""
 
+    @_builtins.property
+    def samplers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sampler]:
+        """What the agent samples."""
+
+    @_builtins.property
+    def backlog(self) -> _containers.RepeatedCompositeFieldContainer[Global___Backlog]:
+        """What the spool holds and the collector, as far as the agent knows, does not."""
+
     def __init__(
         self,
         *,
@@ -242,14 +252,86 @@ class Hello(_message.Message):
         agent_version: _builtins.str = ...,
         clock_us: _builtins.int = ...,
         spooled_epochs: _abc.Iterable[_builtins.int] | None = ...,
+        samplers: _abc.Iterable[Global___Sampler] | None = ...,
+        backlog: _abc.Iterable[Global___Backlog] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_version", b"agent_version", "boot_id", b"boot_id", "clock_us", b"clock_us", "epoch", b"epoch", "host", b"host", "spooled_epochs", b"spooled_epochs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_version", b"agent_version", "backlog", b"backlog", "boot_id", b"boot_id", "clock_us", b"clock_us", "epoch", b"epoch", "host", b"host", "samplers", b"samplers", "spooled_epochs", b"spooled_epochs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Hello: _TypeAlias = Hello  # noqa: Y015
+
+@_typing.final
+class Sampler(_message.Message):
+    """A sampler and how often it runs: its slots are the multiples of its interval since 1970 UTC."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    INTERVAL_US_FIELD_NUMBER: _builtins.int
+    SINCE_US_FIELD_NUMBER: _builtins.int
+    IS_PROVEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, which is that of its measurement."""
+    interval_us: _builtins.int
+    """Between two slots."""
+    since_us: _builtins.int
+    """The first slot at this interval, microseconds since 1970 UTC."""
+    is_proven: _builtins.bool
+    """Whether it has told something yet: a host without a disk has nothing to tell about disks."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        interval_us: _builtins.int = ...,
+        since_us: _builtins.int = ...,
+        is_proven: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_us", b"interval_us", "is_proven", b"is_proven", "name", b"name", "since_us", b"since_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sampler: _TypeAlias = Sampler  # noqa: Y015
+
+@_typing.final
+class Backlog(_message.Message):
+    """Unsent batches of one epoch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    SEQS_FIELD_NUMBER: _builtins.int
+    SINCE_US_FIELD_NUMBER: _builtins.int
+    UNTIL_US_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The epoch they were spooled in."""
+    since_us: _builtins.int
+    """The first slot in them, microseconds since 1970 UTC."""
+    until_us: _builtins.int
+    """When the last of them was spooled, microseconds since 1970 UTC."""
+    @_builtins.property
+    def seqs(self) -> Global___SeqRange:
+        """The first and the last of them."""
+
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        seqs: Global___SeqRange | None = ...,
+        since_us: _builtins.int = ...,
+        until_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seqs", b"seqs"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "seqs", b"seqs", "since_us", b"since_us", "until_us", b"until_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Backlog: _TypeAlias = Backlog  # noqa: Y015
 
 @_typing.final
 class Welcome(_message.Message):
@@ -352,22 +434,26 @@ class Limits(_message.Message):
     MAX_BATCH_BYTES_FIELD_NUMBER: _builtins.int
     MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
     MAX_FUTURE_SECONDS_FIELD_NUMBER: _builtins.int
+    MAX_BACKFILL_BYTES_FIELD_NUMBER: _builtins.int
     max_batch_bytes: _builtins.int
     """A larger serialized Batch is rejected."""
     max_in_flight: _builtins.int
     """Unacked batches that an agent may have under way, both lanes together."""
     max_future_seconds: _builtins.int
     """A sample further in the future than this, by the collector's clock, is rejected; seconds."""
+    max_backfill_bytes: _builtins.int
+    """Unacked bytes of backfill that an agent may have under way; one batch may always be. 0: no limit of its own."""
     def __init__(
         self,
         *,
         max_batch_bytes: _builtins.int = ...,
         max_in_flight: _builtins.int = ...,
         max_future_seconds: _builtins.int = ...,
+        max_backfill_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_bytes", b"max_batch_bytes", "max_future_seconds", b"max_future_seconds", "max_in_flight", b"max_in_flight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_backfill_bytes", b"max_backfill_bytes", "max_batch_bytes", b"max_batch_bytes", "max_future_seconds", b"max_future_seconds", "max_in_flight", b"max_in_flight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
