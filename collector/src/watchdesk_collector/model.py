@@ -5,8 +5,8 @@ beyond what it can say about itself; neither protobuf nor duckdb is known here.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -129,6 +129,7 @@ class Arrival:
     content_hash: int
     bytes: int
     tables: Sequence[Table]
+    log_positions: Mapping[str, str] = field(default_factory=dict)  # opaque; an empty one is to be forgotten
 
     @property
     def rows(self) -> int:

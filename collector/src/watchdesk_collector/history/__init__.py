@@ -18,6 +18,7 @@ from watchdesk_collector.history.errors import (
 )
 from watchdesk_collector.history.history import History
 from watchdesk_collector.history.model import Change, ParquetFile, Recovery, Removed, Size, Snapshot, TableSnapshot, Unreplayed, hot_name
+from watchdesk_collector.history.positions import Positions
 from watchdesk_collector.history.ranges import RangeSet
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "HistoryLocked",
     "HistoryUnusable",
     "ParquetFile",
+    "Positions",
     "QueryError",
     "RangeSet",
     "Recovery",

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 from watchdesk_proto.catalogue import Column, Kind, Measurement, Type, gauge, text
 
-RESERVED = frozenset({"hosts", "catalog", "ops", "gap", "completeness"})  # they mean something else in SQL
+RESERVED = frozenset({"hosts", "catalog", "ops", "gap", "completeness", "log_position"})  # they mean something else in SQL
 MAX_HELP = 500
 
 BATCH = Measurement(

@@ -14,6 +14,7 @@ from watchdesk_collector.history.errors import HistoryError, HistoryFailed
 from watchdesk_collector.history.leaving import Leaving
 from watchdesk_collector.history.model import Change, Recovery, Removed, Size, Snapshot, Span
 from watchdesk_collector.history.opening import Opener
+from watchdesk_collector.history.positions import Positions
 from watchdesk_collector.history.ranges import RangeSet
 from watchdesk_collector.history.space import Space
 from watchdesk_collector.history.steps import Steps, pass_by
@@ -88,6 +89,10 @@ class History:
     def checkpointed(self, host_id: int) -> Mapping[int, RangeSet]:
         """Any thread. As `durable`, of what would survive the loss of the write-ahead log."""
         return self._store.ledger.checkpointed(host_id)
+
+    def log_positions(self, host_id: int) -> Positions | None:
+        """Any thread. How far the host's logs are stored, as of the newest batch that told; None when none did."""
+        return self._store.positions.of(host_id)
 
     def declare(self, measurement: Measurement) -> str | None:
         """Writer. Create the table or add its new columns; must precede a commit with this schema_id. Returns why not, when refused.

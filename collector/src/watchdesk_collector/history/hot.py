@@ -11,6 +11,7 @@ import duckdb
 from watchdesk_proto.catalogue import Measurement
 
 from watchdesk_collector.history import catalogue, generation
+from watchdesk_collector.history.positions import LOG_POSITION
 
 
 class Hot:
@@ -35,6 +36,10 @@ class Hot:
     def generations(self) -> Sequence[int]:
         return list(self._rows)
 
+    def generations_with(self, name: str) -> Sequence[int]:
+        """Those that have this table."""
+        return [number for number, rows in list(self._rows.items()) if name in rows]
+
     def rows(self) -> int:
         """All rows that are hot."""
         return sum(sum(rows.values()) for rows in list(self._rows.values()))
@@ -48,7 +53,7 @@ class Hot:
     def waiting(self) -> dict[int, Mapping[str, int]]:
         """Generations that nobody appends to any more, with the rows of their tables."""
         current = self.current
-        return {number: dict(rows) for number, rows in list(self._rows.items()) if number < current}
+        return {number: _of_measurements(rows) for number, rows in list(self._rows.items()) if number < current}
 
     def extend(self, cursor: duckdb.DuckDBPyConnection, measurement: Measurement) -> None:
         """Give the current generation the measurement's table, or its new columns."""
@@ -64,12 +69,20 @@ class Hot:
         self._rows[self.current].setdefault(measurement.name, 0)
         self.measurements[measurement.name] = measurement
 
+    def begin_first(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Give a generation to a new database, and the table beside those of measurements to one that has none yet."""
+        if not self.generations_with(LOG_POSITION.name):
+            generation.create(cursor, [LOG_POSITION], max(self._rows, default=1))
+
+    def note_begun_first(self) -> None:
+        self._rows.setdefault(max(self._rows, default=1), {}).setdefault(LOG_POSITION.name, 0)
+
     def begin(self, cursor: duckdb.DuckDBPyConnection, number: int) -> None:
         """Create a generation's tables."""
-        generation.create(cursor, self.measurements.values(), number)
+        generation.create(cursor, [*self.measurements.values(), LOG_POSITION], number)
 
     def note_begun(self, number: int) -> None:
-        self._rows[number] = dict.fromkeys(self.measurements, 0)
+        self._rows[number] = dict.fromkeys([*self.measurements, LOG_POSITION.name], 0)
 
     def note_inserted(self, measurement: str, rows: int) -> None:
         self._rows[self.current][measurement] += rows
@@ -81,6 +94,10 @@ class Hot:
     def note_dropped(self, numbers: Sequence[int]) -> None:
         for number in numbers:
             del self._rows[number]
+
+
+def _of_measurements(rows: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: count for name, count in rows.items() if name != LOG_POSITION.name}
 
 
 def numbers_from(used: Sequence[int]) -> "count[int]":

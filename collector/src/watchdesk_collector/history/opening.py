@@ -13,7 +13,7 @@ import duckdb
 from watchdesk_proto.catalogue import Measurement
 
 from watchdesk_collector.clock import Clock, to_us
-from watchdesk_collector.history import catalogue, generation, ledger, manifest, parquet, set_aside
+from watchdesk_collector.history import catalogue, generation, ledger, manifest, parquet, positions, set_aside
 from watchdesk_collector.history.catalogue import BATCH
 from watchdesk_collector.history.config import HistoryConfig
 from watchdesk_collector.history.errors import HistoryFull
@@ -22,6 +22,7 @@ from watchdesk_collector.history.instance import Instance, open_instance, transa
 from watchdesk_collector.history.leaving import Leaving
 from watchdesk_collector.history.ledger import Ledger
 from watchdesk_collector.history.model import Recovery
+from watchdesk_collector.history.positions import LogPositions
 from watchdesk_collector.history.reader import Reader
 from watchdesk_collector.history.space import Space
 from watchdesk_collector.history.steps import Steps
@@ -79,19 +80,21 @@ class Opener:
 
     def _load(self, instance: Instance) -> tuple[Store, Sequence[str], int]:
         with transaction(instance.writer):
-            for create in (catalogue.CREATE_DECLARED, manifest.CREATE, ledger.CREATE):
+            for create in (catalogue.CREATE_DECLARED, manifest.CREATE, ledger.CREATE, positions.CREATE):
                 instance.writer.execute(create)
         store = self._store(instance, self._hot(instance))
         conflicts = [reason for measurement in (BATCH, *self.builtin) if (reason := store.adopt(measurement))]
         store.note_known()
         store.ledger.read(instance.writer, store.hot.generations)
+        store.positions.read(instance.writer, store.hot.generations_with(positions.LOG_POSITION.name))
         store.generation_started_s = self._started_s(instance.writer, store.hot.current)
         return store, conflicts, self._settle(store)
 
     def _hot(self, instance: Instance) -> Hot:
         hot = Hot.read(instance.writer)
-        if not hot.generations:
-            hot.note_begun(1)
+        with transaction(instance.writer):
+            hot.begin_first(instance.writer)
+        hot.note_begun_first()
         return hot
 
     def _store(self, instance: Instance, hot: Hot) -> Store:
@@ -105,6 +108,7 @@ class Opener:
             instance=instance,
             hot=hot,
             ledger=Ledger(),
+            positions=LogPositions(),
             reader=Reader(instance=instance, root=self.space.root, measurements=hot.measurements, list_hosts=self.hosts),
             leaving=self.leaving,
             schemas=self.schemas,

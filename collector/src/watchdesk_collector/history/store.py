@@ -22,6 +22,7 @@ from watchdesk_collector.history.instance import Instance, transaction
 from watchdesk_collector.history.leaving import Leaving
 from watchdesk_collector.history.ledger import Ledger
 from watchdesk_collector.history.model import Change, ParquetFile, Removed, Size
+from watchdesk_collector.history.positions import LOG_POSITION, LogPositions
 from watchdesk_collector.history.reader import Reader
 from watchdesk_collector.history.space import Space
 from watchdesk_collector.history.steps import Step, Steps
@@ -43,6 +44,7 @@ class Store:
     instance: Instance
     hot: Hot
     ledger: Ledger
+    positions: LogPositions
     reader: Reader
     leaving: Leaving
     schemas: dict[int, Measurement]
@@ -95,6 +97,8 @@ class Store:
             return
         self.space.require_floor()
         inserts = [*rows.of_arrivals(arrivals, self.schemas), (BATCH, rows.of_batches(arrivals, holes))]
+        if (positions := self.positions.rows(arrivals)).num_rows:
+            inserts.append((LOG_POSITION, positions))
         current = self.hot.current
         with transaction(self.instance.writer):
             for measurement, table in inserts:
@@ -104,6 +108,7 @@ class Store:
         for measurement, table in inserts:
             self.hot.note_inserted(measurement.name, table.num_rows)
         self.ledger.note_committed(arrivals, holes)
+        self.positions.note_committed(arrivals)
 
     def checkpoint(self) -> bool:
         self.space.require_for_checkpoint()
@@ -179,8 +184,11 @@ class Store:
         manifest.remove(cursor, change.removed)
         self.hot.drop(cursor, change.generations)
         if change.generations:
-            self.ledger.forget(self.clock.now() - timedelta(seconds=self.config.max_age))
+            horizon = self.clock.now() - timedelta(seconds=self.config.max_age)
+            self.ledger.forget(horizon)
             self.ledger.write(cursor)
+            self.positions.forget(horizon)
+            self.positions.write(cursor)
         self.steps(Step.MANIFEST_WRITTEN)
 
     @contextmanager

@@ -102,6 +102,7 @@ def decode_batch(batch: "pb.Batch", sender: Sender, *, received_at_us: int, layo
         data=data,
         is_deflated=bool(deflated),
         content_bytes=content_bytes,
+        log_positions=dict(batch.log_positions),
     )
 
 
@@ -117,6 +118,7 @@ def _plain(batch: "pb.Batch", sender: Sender, *, received_at_us: int, wire_bytes
         content_hash=int.from_bytes(digest.digest()) >> 1,
         bytes=wire_bytes,
         tables=tables,
+        log_positions=dict(batch.log_positions),
     )
 
 

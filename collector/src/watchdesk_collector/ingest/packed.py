@@ -7,7 +7,7 @@ batch that does not unpack or does not pass is refused alone.
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,7 @@ class PackedBatch:
     data: bytes
     is_deflated: bool
     content_bytes: int
+    log_positions: Mapping[str, str]
 
 
 Refuse = Callable[[PackedBatch, DecodeError], Hole]
@@ -147,4 +148,5 @@ def _arrival(batch: PackedBatch, tables: Tables) -> Arrival:
         content_hash=int.from_bytes(digest.digest()) >> 1,
         bytes=batch.wire_bytes,
         tables=tables,
+        log_positions=batch.log_positions,
     )

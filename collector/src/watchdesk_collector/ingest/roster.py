@@ -8,6 +8,7 @@ two programs run under one identity: the older is refused, for as long as the ne
 
 from collections import deque
 from collections.abc import Iterator
+from weakref import WeakValueDictionary
 
 import grpc
 
@@ -27,6 +28,7 @@ class Roster:
     def __init__(self) -> None:
         self._sessions: dict[int, Session] = {}
         self._superseded: dict[int, deque[int]] = {}
+        self._newest: WeakValueDictionary[int, Session] = WeakValueDictionary()  # also after it left, for as long as something of it is queued
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._sessions.values()))
@@ -45,14 +47,14 @@ class Roster:
             )
 
     def enter(self, session: Session) -> None:
-        """Take the agent's stream over from an earlier session, which ends."""
+        """Take the agent's stream over from an earlier session, which ends; nothing more of that will be stored once the writer is through."""
         host_id = session.host.host_id
         current = self._sessions.get(host_id)
-        if current is not None:
-            if current.epoch != session.epoch:
-                self._superseded.setdefault(host_id, deque(maxlen=REMEMBERED_EPOCHS)).append(current.epoch)
-            current.end(Ending(grpc.StatusCode.ABORTED, "a new stream of this agent has taken over"))
-        self._sessions[host_id] = session
+        if current is not None and current.epoch != session.epoch:
+            self._superseded.setdefault(host_id, deque(maxlen=REMEMBERED_EPOCHS)).append(current.epoch)
+        if (earlier := self._newest.get(host_id)) is not None:
+            earlier.void(Ending(grpc.StatusCode.ABORTED, "a new stream of this agent has taken over"))
+        self._sessions[host_id] = self._newest[host_id] = session
 
     def leave(self, session: Session) -> bool:
         """Take a session off; False when another has already taken its place."""

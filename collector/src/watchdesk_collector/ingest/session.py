@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import grpc
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
-from watchdesk_collector.history import RangeSet
+from watchdesk_collector.history import Positions, RangeSet
 from watchdesk_collector.ingest.committer import Receipt, Verdict
 from watchdesk_collector.ingest.layouts import Shape
 from watchdesk_collector.model import Arrival, Hole, Host, Outcome
@@ -37,6 +37,8 @@ class Session:
         self.seen_layouts: set[bytes] = set()
         self.answers: asyncio.Queue[pb.StreamResponse | None] = asyncio.Queue()
         self.ending: Ending | None = None
+        self.is_void = False
+        self._is_welcome = False
         self._told_checkpointed: dict[int, list[tuple[int, int]]] = {}
 
     def receive(self, receipts: Sequence[Receipt]) -> None:
@@ -44,7 +46,7 @@ class Session:
         acked: dict[int, RangeSet] = {}
         for receipt in receipts:
             if receipt.verdict is Verdict.UNAVAILABLE:
-                return self.end(Ending(grpc.StatusCode.RESOURCE_EXHAUSTED, receipt.reason))
+                return self.void(Ending(grpc.StatusCode.RESOURCE_EXHAUSTED, receipt.reason))
             if (reject := _reject_of(receipt)) is not None:
                 self.answers.put_nowait(pb.StreamResponse(reject=reject))
             else:
@@ -54,7 +56,9 @@ class Session:
         return None
 
     def tell_checkpointed(self, ranges_by_epoch: Mapping[int, RangeSet]) -> None:
-        """Say what is checkpointed by now, if that is news to this agent."""
+        """Say what is checkpointed by now, if that is news to this agent; nothing before its Welcome."""
+        if not self._is_welcome:
+            return
         news = {
             epoch: ranges for epoch, ranges in ranges_by_epoch.items() if epoch in self.epochs and self._told_checkpointed.get(epoch) != list(ranges)
         }
@@ -63,10 +67,18 @@ class Session:
         self._told_checkpointed.update({epoch: list(ranges) for epoch, ranges in news.items()})
         self.answers.put_nowait(pb.StreamResponse(checkpointed=pb.Checkpointed(checkpointed=_to_wire(news))))
 
-    def welcome(self, *, durable: Mapping[int, RangeSet], limits: pb.Limits, clock_us: int) -> None:
+    def welcome(self, *, durable: Mapping[int, RangeSet], positions: Positions | None, limits: pb.Limits, clock_us: int) -> None:
         """Comes before any other answer."""
         ours = {epoch: ranges for epoch, ranges in durable.items() if epoch in self.epochs}
-        self.answers.put_nowait(pb.StreamResponse(welcome=pb.Welcome(clock_us=clock_us, durable=_to_wire(ours), limits=limits)))
+        log_positions = pb.LogPositions(epoch=positions.epoch, seq=positions.seq, values=positions.values) if positions else None
+        welcome = pb.Welcome(clock_us=clock_us, durable=_to_wire(ours), limits=limits, log_positions=log_positions)
+        self.answers.put_nowait(pb.StreamResponse(welcome=welcome))
+        self._is_welcome = True
+
+    def void(self, ending: Ending) -> None:
+        """End the stream, and have nothing of it stored that is not stored yet: something sent before was not, or another stream has taken over."""
+        self.is_void = True
+        self.end(ending)
 
     def end(self, ending: Ending) -> None:
         """End the stream; what it still has under way is not acked and comes again."""
