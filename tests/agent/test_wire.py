@@ -5,10 +5,11 @@ import struct
 from collections.abc import Sequence
 
 import pytest
+from agent.unpacking import tables_of
 from hypothesis import given
 from hypothesis import strategies as st
 from watchdesk_agent.model import Samples, TimedRow, Value
-from watchdesk_agent.wire import encode_batches, encode_declaration, encode_table
+from watchdesk_agent.wire import DEFLATE_FROM_BYTES, encode_batches, encode_declaration, schema_ids_of
 from watchdesk_proto.catalogue import Measurement, Type, gauge, label, text
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
@@ -26,6 +27,16 @@ ROWS = st.tuples(
         st.one_of(st.none(), st.text(max_size=20)),
     ),
 )
+
+
+def batch_of(*collected: Samples) -> pb.Batch:
+    [payload] = encode_batches(collected, max_bytes=10**9)
+    return pb.Batch.FromString(payload)
+
+
+def table_of(samples: Samples) -> pb.Table:
+    [table] = tables_of(batch_of(samples))
+    return table
 
 
 def decode(table: pb.Table) -> list[TimedRow]:
@@ -51,7 +62,7 @@ def _value(type_: Type, word: bytes, texts: Sequence[str]) -> Value:
 
 @given(st.lists(ROWS, min_size=1, max_size=20))
 def test_every_value_comes_back(rows: list[TimedRow]) -> None:
-    table = pb.Table.FromString(encode_table(Samples(MIXED, rows)).SerializeToString())
+    table = table_of(Samples(MIXED, rows))
     nan_is_null = [(ts, tuple(None if isinstance(v, float) and math.isnan(v) else v for v in row)) for ts, row in rows]
     assert decode(table) == nan_is_null
     assert table.schema_id == MIXED.schema_id
@@ -63,10 +74,36 @@ def test_every_value_comes_back(rows: list[TimedRow]) -> None:
     st.integers(200, 4000),
 )
 def test_batches_are_split_by_rows_to_fit_and_no_row_is_lost(rows: list[TimedRow], max_bytes: int) -> None:
-    batches = [pb.Batch.FromString(payload) for payload in encode_batches([Samples(MIXED, rows), Samples(MIXED, [])], max_bytes=max_bytes)]
+    payloads = encode_batches([Samples(MIXED, rows), Samples(MIXED, [])], max_bytes=max_bytes)
+    batches = [pb.Batch(tables=tables_of(pb.Batch.FromString(payload))) for payload in payloads]
     assert sum(table.rows for batch in batches for table in batch.tables) == len(rows)
     assert [ts for batch in batches for table in batch.tables for ts, _ in decode(table)] == [ts for ts, _ in rows]
-    assert all(batch.ByteSize() <= max_bytes or sum(table.rows for table in batch.tables) == 1 for batch in batches)
+    assert all(fits(payload, max_bytes) or sum(table.rows for table in batch.tables) == 1 for payload, batch in zip(payloads, batches, strict=True))
+
+
+def fits(payload: bytes, max_bytes: int) -> bool:
+    """As it travels, and unpacked."""
+    return max(len(payload), pb.Batch.FromString(payload).content_bytes) <= max_bytes
+
+
+def test_tables_of_a_batch_share_one_dictionary() -> None:
+    other = Measurement(name="other", help="Another.", columns=(label("part", "A label."),))
+    first, second = tables_of(batch_of(Samples(MIXED, [(1, ("a", 0.5, 7, "b"))]), Samples(other, [(1, ("b",)), (2, ("c",))])))
+    assert list(first.texts) == list(second.texts) == ["a", "b", "c"]
+    assert decode(first) == [(1, ("a", 0.5, 7, "b"))]
+    assert struct.unpack("<4q", second.words) == (1, 2, 1, 2)
+
+
+def test_much_is_deflated_and_little_is_not() -> None:
+    little, much = (batch_of(Samples(MIXED, [(second, ("a", 0.5, second, "b")) for second in range(seconds)])) for seconds in (1, 1000))
+    assert not little.deflated
+    assert not much.content
+    assert len(much.deflated) * 4 < much.content_bytes > DEFLATE_FROM_BYTES
+
+
+def test_the_schemas_of_a_batch_are_known_whether_it_is_packed_or_was_spooled_by_an_earlier_version() -> None:
+    assert list(schema_ids_of(batch_of(Samples(MIXED, [(1, ("a", 0.5, 7, "b"))])))) == [MIXED.schema_id]
+    assert list(schema_ids_of(pb.Batch(tables=[pb.Table(schema_id=7), pb.Table(schema_id=8)]))) == [7, 8]
 
 
 def test_nothing_to_send_is_no_batch() -> None:
@@ -78,18 +115,18 @@ def test_nothing_to_send_is_no_batch() -> None:
     ("value", "read"), [(2**64 - 1, 2**63 - 1), (-(2**70), -(2**63) + 1), (True, 1)], ids=["too large", "too small", "a boolean"]
 )
 def test_integers_beyond_64_bits_come_as_the_nearest_that_is_not_null(value: int, read: int) -> None:
-    assert decode(encode_table(Samples(MIXED, [(0, (None, None, value, None))]))) == [(0, (None, None, read, None))]
+    assert decode(table_of(Samples(MIXED, [(0, (None, None, value, None))]))) == [(0, (None, None, read, None))]
 
 
 def test_names_that_are_not_utf8_come_with_replacement_characters() -> None:
     mount = b"/mnt/caf\xe9".decode("utf-8", "surrogateescape")
-    [(_, row)] = decode(encode_table(Samples(MIXED, [(0, (mount, None, None, "NUL \0 is a character"))])))
+    [(_, row)] = decode(table_of(Samples(MIXED, [(0, (mount, None, None, "NUL \0 is a character"))])))
     assert row == ("/mnt/caf\N{REPLACEMENT CHARACTER}", None, None, "NUL \0 is a character")
 
 
 def test_a_row_of_the_wrong_width_is_refused() -> None:
     with pytest.raises(ValueError, match="mixed"):
-        encode_table(Samples(MIXED, [(0, ("a", 1.0))]))
+        encode_batches([Samples(MIXED, [(0, ("a", 1.0))])], max_bytes=1000)
 
 
 def test_a_declaration_says_all_that_the_catalogue_does() -> None:

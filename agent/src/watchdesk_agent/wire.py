@@ -1,10 +1,11 @@
-"""From rows to the wire: `Samples` become the tables of serialized batches, column after column.
+"""From rows to the wire: `Samples` become serialized batches, packed: table after table, column after column, and deflated once there is much of it.
 
 Before it: `flush`, which collected the rows. After it: the spool, which keeps the bytes, and `conversation`, which numbers and sends them. Invariant:
 what a sampler may rightly return (None, NaN, any text, any integer) is encodable; encoding never fails on a value, only on a row of the wrong shape.
 """
 
 import struct
+import zlib
 from collections.abc import Sequence
 
 from watchdesk_proto.catalogue import Column, Kind, Measurement, Type
@@ -15,6 +16,9 @@ from watchdesk_agent.model import Samples, TimedRow, Value
 NULL_INT64 = -(2**63)
 MAX_INT64 = 2**63 - 1
 NAN = float("nan")
+
+DEFLATE_FROM_BYTES = 4096  # less is sent as it is: a second's samples would cost the collector more to inflate than they save
+DEFLATE_LEVEL = 6
 
 KINDS = {
     Kind.LABEL: pb.COLUMN_KIND_LABEL,
@@ -37,23 +41,41 @@ def encode_batches(collected: Sequence[Samples], *, max_bytes: int) -> list[byte
     filled = [samples for samples in collected if samples.rows]
     if not filled:
         return []
-    payload = pb.Batch(tables=[encode_table(samples) for samples in filled]).SerializeToString()
-    if len(payload) <= max_bytes or sum(len(samples.rows) for samples in filled) == 1:
+    batch = _pack(filled)
+    payload = batch.SerializeToString()
+    if max(len(payload), batch.content_bytes) <= max_bytes or sum(len(samples.rows) for samples in filled) == 1:
         return [payload]
     first, second = _halves(filled)
     return [*encode_batches(first, max_bytes=max_bytes), *encode_batches(second, max_bytes=max_bytes)]
 
 
-def encode_table(samples: Samples) -> pb.Table:
-    """**Errors**: ValueError when a row has not one value per column."""
+def _pack(filled: Sequence[Samples]) -> pb.Batch:
+    texts: dict[str, int] = {}
+    words = [_words(samples, texts) for samples in filled]
+    layout = pb.Layout(
+        schema_ids=[samples.measurement.schema_id for samples in filled],
+        widths=[1 + len(samples.measurement.columns) for samples in filled],
+        rows=[len(samples.rows) for samples in filled],
+    ).SerializeToString()
+    content = b"".join([*words, pb.Texts(texts=list(texts)).SerializeToString()])
+    if len(content) < DEFLATE_FROM_BYTES:
+        return pb.Batch(layout=layout, content=content)
+    return pb.Batch(layout=layout, deflated=zlib.compress(content, DEFLATE_LEVEL), content_bytes=len(content))
+
+
+def _words(samples: Samples, texts: dict[str, int]) -> bytes:
+    """A table's words; texts new to the batch join its dictionary. **Errors**: ValueError when a row has not one value per column."""
     columns = samples.measurement.columns
     if any(len(row) != len(columns) for _, row in samples.rows):
         raise ValueError(f"a row of {samples.measurement.name} has not one value for each of its {len(columns)} columns")
-    texts: dict[str, int] = {}
     times = _int64_words([ts for ts, _ in samples.rows])
     values_by_column = zip(*(row for _, row in samples.rows), strict=True)
-    words = [_encode_column(column, values, texts) for column, values in zip(columns, values_by_column, strict=True)]
-    return pb.Table(schema_id=samples.measurement.schema_id, rows=len(samples.rows), words=b"".join([times, *words]), texts=list(texts))
+    return b"".join([times, *(_encode_column(column, values, texts) for column, values in zip(columns, values_by_column, strict=True))])
+
+
+def schema_ids_of(batch: pb.Batch) -> Sequence[int]:
+    """The schemas of a batch, packed or of plain tables, as an earlier version may have spooled it."""
+    return pb.Layout.FromString(batch.layout).schema_ids if batch.layout else [table.schema_id for table in batch.tables]
 
 
 def _encode_column(column: Column, values: Sequence[Value], texts: dict[str, int]) -> bytes:

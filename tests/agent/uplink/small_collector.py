@@ -8,6 +8,7 @@ from queue import SimpleQueue
 
 import grpc
 import trustme
+from agent.unpacking import tables_of
 from watchdesk_proto.v1 import ingest_pb2 as pb
 from watchdesk_proto.v1.ingest_pb2_grpc import IngestServiceServicer, add_IngestServiceServicer_to_server
 
@@ -142,8 +143,9 @@ class SmallCollector(IngestServiceServicer):
         if reason := self.behaviour.rejects(batch):
             self.rejected.add(key)
             return pb.StreamResponse(reject=pb.Reject(epoch=batch.epoch, seq=batch.seq, reason=reason))
-        assert key not in self.stored or list(self.stored[key].tables) == list(batch.tables), "one number, two contents"
-        self.stored[key] = batch
+        unpacked = pb.Batch(epoch=batch.epoch, seq=batch.seq, lane=batch.lane, log_positions=batch.log_positions, tables=tables_of(batch))
+        assert key not in self.stored or list(self.stored[key].tables) == list(unpacked.tables), "one number, two contents"
+        self.stored[key] = unpacked
         return pb.StreamResponse(ack=pb.Ack(acked=_to_ranges({key})))
 
     def _durable(self) -> set[Key]:

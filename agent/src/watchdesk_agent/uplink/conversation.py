@@ -18,6 +18,7 @@ from watchdesk_proto.v1 import ingest_pb2 as pb
 from watchdesk_agent.clock import Clock, to_us
 from watchdesk_agent.spool import Hole, Ranges, Spool, Spooled
 from watchdesk_agent.uplink.tally import Tally
+from watchdesk_agent.wire import schema_ids_of
 
 log = logging.getLogger(__name__)
 
@@ -138,13 +139,13 @@ class Conversation:
         if next_batch is None:
             return
         spooled, lane = next_batch
-        if len(spooled.payload) + NUMBERING_BYTES > self.limits.max_batch_bytes:
+        batch = pb.Batch.FromString(spooled.payload)
+        if max(len(spooled.payload) + NUMBERING_BYTES, batch.content_bytes) > self.limits.max_batch_bytes:
             self._spool.give_up(spooled)
             yield from self._untold_holes()
             return
-        batch = pb.Batch.FromString(spooled.payload)
         batch.epoch, batch.seq, batch.lane = spooled.epoch, spooled.seq, lane
-        yield from self._undeclared(table.schema_id for table in batch.tables)
+        yield from self._undeclared(schema_ids_of(batch))
         self._in_flight.add((spooled.epoch, spooled.seq))
         self._tally.sent_batches += 1
         yield pb.StreamRequest(batch=batch)
