@@ -33,6 +33,12 @@ def watch_writes(ops: sa.Engine) -> list[str]:
     return statements
 
 
+def take_writes(ops: sa.Engine, takes: bool) -> None:
+    """Whether the database lets itself be written, or refuses with an OperationalError, as it does on a full disk."""
+    with ops.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if takes else 'ON'}")
+
+
 def test_the_directory_is_read_while_an_introduction_waits_for_the_disk(ops: sa.Engine) -> None:
     """Who writes to ops.db asks for the hosts meanwhile: an introduction that waits for that writer must not make it wait in turn."""
     directory = HostDirectory(ops, SystemClock())
@@ -92,6 +98,20 @@ def test_freshness_and_clock_offset_are_there_after_a_restart(ops: sa.Engine) ->
     (host,) = HostDirectory(ops, clock).list()
     assert host.clock_offset_s == 7.0
     assert abs((host.last_seen_at - at).total_seconds()) < 0.001
+
+
+def test_what_a_full_disk_did_not_take_is_written_with_the_next_flush(ops: sa.Engine) -> None:
+    clock = SystemClock()
+    directory = HostDirectory(ops, clock)
+    directory.introduce(introduction("web"))
+    before = clock.now()
+    directory.seen([host_id_of("agent of web")], before)
+    take_writes(ops, False)
+    directory.flush()
+    take_writes(ops, True)
+    assert HostDirectory(ops, clock).list()[0].last_seen_at != before
+    directory.flush()
+    assert abs((HostDirectory(ops, clock).list()[0].last_seen_at - before).total_seconds()) < 0.001
 
 
 def test_a_removed_host_frees_its_name_and_comes_back_when_its_agent_does(ops: sa.Engine) -> None:

@@ -4,6 +4,7 @@ Identity is durable in ops.db before the first sample of a host is taken; what c
 written by `flush`. Invariant: a name belongs to one agent at a time; renaming or removing a host leaves its rows in history where they are.
 """
 
+import logging
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ import sqlalchemy as sa
 from watchdesk_collector.clock import Clock, from_us, to_us
 from watchdesk_collector.model import Host, host_id_of
 from watchdesk_collector.ops.schema import host as host_table
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +132,20 @@ class HostDirectory:
             return True
 
     def flush(self) -> None:
-        """Write what changed since the last flush; a crash in between costs only freshness of `last_seen_at`."""
+        """Write what changed since the last flush; a crash in between costs only freshness of `last_seen_at`, and so does a full disk."""
         with self._lock:
             changed = [self._hosts_by_id[host_id] for host_id in self._unsaved]
             self._unsaved.clear()
         if not changed:
             return
+        try:
+            self._save_seen(changed)
+        except sa.exc.OperationalError as error:
+            log.error("ops.db cannot be written, when hosts were last seen is written later: %s", error.orig)
+            with self._lock:
+                self._unsaved.update(host.host_id for host in changed)
+
+    def _save_seen(self, changed: Sequence[Host]) -> None:
         of_host = sa.update(host_table).where(host_table.c.host_id == sa.bindparam("id"))
         statement = of_host.values(last_seen_at_us=sa.bindparam("seen"), clock_offset_s=sa.bindparam("offset"))
         with self._engine.begin() as connection:
