@@ -20,8 +20,8 @@ tls_key = "{tls.key}"
 [web]
 listen = "127.0.0.1:{seat.web_port}"
 [history]
-checkpoint_interval = "2s"
-generation_age = "6s"
+checkpoint_interval = "1s"
+generation_age = "2s"
 free_space_floor = "{FLOOR_BYTES >> 20}MiB"
 [sql]
 rows = 1000000

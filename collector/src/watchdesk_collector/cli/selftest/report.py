@@ -32,7 +32,8 @@ class Figures:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All there is to tell. `kinds` has the kind of each round that was played, from the first; `skipped` the reasons by kind, `misses` the rounds
-    whose fault did not come about."""
+    whose fault did not come about.
+    """
 
     seed: int
     kinds: Sequence[str]
