@@ -9,16 +9,19 @@ import socket
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
 import numpy as np
-from watchdesk_agent.wire import encode_declaration
+from walks import host_tables, slots
+from watchdesk_agent.wire import DEFLATE_FROM_BYTES, DEFLATE_LEVEL, encode_declaration
 from watchdesk_collector.cli.demo.api import CollectorApi
 from watchdesk_collector.cli.demo.certificates import make_tls_files
 from watchdesk_collector.cli.demo.programs import Program, command_path
 from watchdesk_collector.cli.demo.waiting import Waiter
+from watchdesk_collector.model import Table
 from watchdesk_proto.catalogue import Measurement, builtin, gauge, label
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
@@ -143,11 +146,22 @@ def values_per_tick(measurements: Sequence[Measurement]) -> int:
 
 def encode(measurements: Sequence[Measurement], *, epoch: int, batches: int, ticks: int, first_us: int) -> Iterator[bytes]:
     """Serialized requests with seqs from 1: one row per measurement and tick, a tick a second, with numbers that look like measured ones."""
-    rng = np.random.default_rng(epoch % 2**32)
+    tables = host_tables(tuple(measurements), host=epoch, first_us=first_us, ticks=batches * ticks)
     for seq in range(1, batches + 1):
-        ts = first_us + ((seq - 1) * ticks + np.arange(ticks, dtype=np.int64)) * 1_000_000
-        tables = [table(measurement, ts, rng) for measurement in measurements]
-        yield pb.StreamRequest(batch=pb.Batch(epoch=epoch, seq=seq, lane=pb.LANE_LIVE, tables=tables)).SerializeToString()
+        batch = pack([slots(table, (seq - 1) * ticks, seq * ticks) for table in tables])
+        batch.epoch, batch.seq, batch.lane = epoch, seq, pb.LANE_LIVE
+        yield pb.StreamRequest(batch=batch).SerializeToString()
+
+
+def pack(tables: Sequence[Table]) -> pb.Batch:
+    """A batch as the agent packs it, without its Python values. The tables' dictionaries are one and the same."""
+    layout = pb.Layout(
+        schema_ids=[table.schema_id for table in tables], widths=[len(table.words) for table in tables], rows=[table.rows for table in tables]
+    ).SerializeToString()
+    content = b"".join([*(table.words.tobytes() for table in tables), pb.Texts(texts=tables[0].texts).SerializeToString()])
+    if len(content) < DEFLATE_FROM_BYTES:
+        return pb.Batch(layout=layout, content=content)
+    return pb.Batch(layout=layout, deflated=zlib.compress(content, DEFLATE_LEVEL), content_bytes=len(content))
 
 
 def free_port() -> int:
