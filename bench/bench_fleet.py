@@ -10,14 +10,13 @@ memory (at the end and at its highest), and what was lost or doubled, by SQL. Th
 import argparse
 import multiprocessing
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from fleet import Findings, Plan, quantile, run_share_in_process, summed
 from load import LoadedCollector, agent_measurements, values_per_tick
-from processes import cpu_s, memory
+from processes import Watch, cpu_s
 from watchdesk_proto.settings import parse_duration
 
 GENERATORS = 2
@@ -79,7 +78,7 @@ def _run(name: str, scenario: Scenario, hosts: int, plan: Plan, collector: Loade
     report(findings, plan, hosts, collector, cpu=cpu, wall_s=wall_s, watch=watch)
 
 
-def report(findings: Findings, plan: Plan, hosts: int, collector: LoadedCollector, *, cpu: float, wall_s: float, watch: "Watch") -> None:
+def report(findings: Findings, plan: Plan, hosts: int, collector: LoadedCollector, *, cpu: float, wall_s: float, watch: Watch) -> None:
     latencies = sorted(findings.latencies_s)
     values = findings.acked * plan.ticks * values_per_tick(plan.measurements)
     print(f"   sent {findings.sent:,} batches, acked {findings.acked:,}, rejected {findings.rejected}, broken streams {findings.broken_streams}")
@@ -119,31 +118,6 @@ class Generator:
     def _expect(self, word: str) -> None:
         if self._pipe.recv() != word:
             raise SystemExit("a generator did not get its hosts connected")
-
-
-class Watch:
-    """Looks at a process's resident memory each second."""
-
-    def __init__(self, pid: int) -> None:
-        self.last_bytes = self.highest_bytes = 0
-        self._pid = pid
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while True:
-            self.last_bytes = memory(self._pid).rss_bytes
-            self.highest_bytes = max(self.highest_bytes, self.last_bytes)
-            if self._ended.wait(1.0):
-                return
 
 
 if __name__ == "__main__":

@@ -16,14 +16,16 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-import numpy as np
-from load import METHOD, now_us, table
+from load import METHOD, now_us, pack
+from walks import host_tables
 from watchdesk_agent.wire import encode_declaration
+from watchdesk_collector.model import Table
 from watchdesk_proto.catalogue import Measurement
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
 VARIANTS = 16
 CONNECT_AT_ONCE = 64
+SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +137,7 @@ async def run_share(
 ) -> Findings:
     """Connect these hosts, say `ready` (which waits until all shares are), and send the plan's batches at each host's phase."""
     findings = Findings()
-    channels = [_channel(address, ca_file, number) for number in range(-(-len(names) // streams_per_connection))]
+    channels = [open_channel(address, ca_file, number) for number in range(-(-len(names) // streams_per_connection))]
     gate = asyncio.Semaphore(CONNECT_AT_ONCE)
 
     async def connect(index: int, name: str) -> Host:
@@ -170,14 +172,26 @@ async def _send_all(hosts: Sequence[Host], plan: Plan) -> None:
 
 
 def encode_variants(plan: Plan, flush: int) -> list[bytes]:
-    """The tables of one flush, as some hosts would have sampled them."""
-    first_us = now_us() // 1_000_000 * 1_000_000 - plan.ticks * 1_000_000
-    ts = first_us + np.arange(plan.ticks, dtype=np.int64) * 1_000_000
-    return [_tables(plan.measurements, ts, np.random.default_rng(flush * VARIANTS + number)) for number in range(VARIANTS)]
+    """The tables of one flush, as some hosts would have sampled them until now."""
+    first_us = now_us() // SECOND_US * SECOND_US - plan.ticks * SECOND_US
+    return [
+        encode_tables(plan.measurements, first_us=first_us, ticks=plan.ticks, seed=flush * VARIANTS + number, change=as_it_is)
+        for number in range(VARIANTS)
+    ]
 
 
-def _tables(measurements: Sequence[Measurement], ts: "np.ndarray[tuple[int], np.dtype[np.int64]]", rng: np.random.Generator) -> bytes:
-    return pb.Batch(tables=[table(measurement, ts, rng) for measurement in measurements]).SerializeToString()
+def encode_tables(
+    measurements: Sequence[Measurement], *, first_us: int, ticks: int, seed: int, change: Callable[[Measurement, Table], None]
+) -> bytes:
+    """A serialized Batch without its number: `ticks` samples of each measurement, a second apart."""
+    tables = host_tables(tuple(measurements), host=seed, first_us=first_us, ticks=ticks)
+    for measurement, made in zip(measurements, tables, strict=True):
+        change(measurement, made)
+    return pack(tables).SerializeToString()
+
+
+def as_it_is(_measurement: Measurement, _table: Table) -> None:
+    """No change."""
 
 
 def request_of(epoch: int, seq: int, tables: bytes, lane: "pb.Lane.ValueType" = pb.LANE_LIVE) -> bytes:
@@ -198,7 +212,7 @@ def varint(number: int) -> bytes:
 BATCH_TAG = bytes([pb.StreamRequest.BATCH_FIELD_NUMBER << 3 | 2])
 
 
-def _channel(address: str, ca_file: Path, number: int) -> grpc.aio.Channel:
+def open_channel(address: str, ca_file: Path, number: int) -> grpc.aio.Channel:
     """A connection of its own: the number keeps gRPC from sharing one."""
     options = (("grpc.use_local_subchannel_pool", 1), ("watchdesk.number", number))
     return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(ca_file.read_bytes()), options=options)

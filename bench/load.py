@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
-import numpy as np
 from walks import host_tables, slots
 from watchdesk_agent.wire import DEFLATE_FROM_BYTES, DEFLATE_LEVEL, encode_declaration
 from watchdesk_collector.cli.demo.api import CollectorApi
@@ -173,16 +172,3 @@ def free_port() -> int:
 
 def now_us() -> int:
     return time.time_ns() // 1000
-
-
-def table(measurement: Measurement, ts: "np.ndarray[tuple[int], np.dtype[np.int64]]", rng: np.random.Generator) -> pb.Table:
-    columns = [ts]
-    for column in measurement.columns:
-        if column.type == "text":
-            columns.append(np.zeros(len(ts), dtype=np.int64))
-        elif column.type == "int64":
-            columns.append(rng.integers(0, 2**40, len(ts)))
-        else:
-            columns.append(np.round(rng.random(len(ts)), 4).view(np.int64))
-    words = np.stack(columns).astype("<i8").tobytes()
-    return pb.Table(schema_id=measurement.schema_id, rows=len(ts), words=words, texts=["part"])

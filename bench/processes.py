@@ -1,6 +1,7 @@
 """What a process costs, from /proc: for benchmarks."""
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,3 +32,28 @@ def cpu_s(pid: int) -> float:
 def count() -> int:
     """Processes on this machine."""
     return sum(entry.name.isdecimal() for entry in Path("/proc").iterdir())
+
+
+class Watch:
+    """Looks at a process's resident memory each second."""
+
+    def __init__(self, pid: int) -> None:
+        self.last_bytes = self.highest_bytes = 0
+        self._pid = pid
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while True:
+            self.last_bytes = memory(self._pid).rss_bytes
+            self.highest_bytes = max(self.highest_bytes, self.last_bytes)
+            if self._ended.wait(1.0):
+                return
