@@ -26,10 +26,11 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Rows of one measurement on their way to the spool."""
+    """Rows of one measurement on their way to the spool. `interval_us` lies between their slots; None where rows have no slots."""
 
     measurement: Measurement
     rows: Sequence[TimedRow]
+    interval_us: int | None = None
 
 
 class Cause(StrEnum):
@@ -40,6 +41,11 @@ class Cause(StrEnum):
     CLOCK_STEP = "clock_step"  # the wall clock was set across it
     STALE = "stale"  # the sampler had not come back from an earlier slot
     FAILURE = "failure"  # the sampler failed
+    ABSENT = "absent"  # what the sampler measures, and did measure before, was not there
+    AGENT_DOWN = "agent_down"  # the agent was not running
+    HOST_DOWN = "host_down"  # the host was not running
+    SPOOL_OVERFLOW = "spool_overflow"  # it was sampled, and the spool had no room to keep it until it could be sent
+    REJECTED = "rejected"  # it was sampled and sent, and the collector refused it
 
 
 class Sampler(Protocol):

@@ -39,11 +39,13 @@ AGENT_SAMPLER = Measurement(
 
 MISSED = Measurement(
     name="missed",
-    help="Slots that a sampler skipped; ts is the first of them.",
+    help="Slots of which no sample will come; ts is the first of them. `gap` shows them with their end, and with what is missing for other reasons.",
     columns=(
         label("sampler", "Its name."),
-        label("cause", "overload, suspend, clock_step, stale or failure."),
+        label("cause", "overload, suspend, clock_step, stale, failure, absent, agent_down, host_down, spool_overflow or rejected."),
         gauge("slots", "How many consecutive slots.", type=Type.INT64),
+        gauge("interval_seconds", "The time from one slot to the next.", unit="seconds"),
+        text("reason", "More about the cause, where there is more to say."),
     ),
 )
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from watchdesk_agent.clock import Clock
 from watchdesk_agent.model import Cause, Instant, Sampler, Samples, check_rows
@@ -22,6 +23,7 @@ class Attempts:
         self._gaps = gaps
         self._deliver = deliver
         self._failing: set[str] = set()
+        self._delivered: set[str] = set()
 
     def run(self, sampler: Sampler, slot_us: int) -> Samples | None:
         """The rows of one slot; None when the sampler failed, which is logged when it begins and when it ends."""
@@ -34,12 +36,15 @@ class Attempts:
         return outcome if isinstance(outcome, Samples) else None
 
     def settle(self, sampler: Sampler, slot_us: int, samples: Samples | None, *, interval_us: int) -> None:
-        """Hand on what a run gave, or note the slot as missed."""
+        """Hand on what a run gave, or note the slot as missed. A host that never had a thing (a disk, PSI) does not miss it."""
         if samples is None:
             self._gaps.note(sampler.name, slot_us, slots=1, interval_us=interval_us, cause=Cause.FAILURE)
-            return
-        self._gaps.end(sampler.name)
-        self._deliver(samples)
+        elif samples.rows:
+            self._delivered.add(sampler.name)
+            self._gaps.end(sampler.name)
+            self._deliver(replace(samples, interval_us=interval_us))
+        elif sampler.name in self._delivered:
+            self._gaps.note(sampler.name, slot_us, slots=1, interval_us=interval_us, cause=Cause.ABSENT)
 
     def _tell(self, sampler: str, error: str | None, outcome: Samples | Exception) -> None:
         if error is None and sampler in self._failing:

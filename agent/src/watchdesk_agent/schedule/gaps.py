@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from watchdesk_agent.model import Cause, Samples
 from watchdesk_agent.schedule.health import Health
-from watchdesk_agent.self_measurements import MISSED
+from watchdesk_agent.schedule.stretch import Stretch, missed_samples
 
 TELL_AFTER_US = 10_000_000
 
@@ -63,4 +63,5 @@ class Gaps:
     def _tell(self, sampler: str) -> None:
         gap = self._open.pop(sampler, None)
         if gap is not None:
-            self._deliver(Samples(MISSED, [(gap.first_us, (sampler, gap.cause.value, gap.slots))]))
+            told = Stretch(sampler=sampler, first_us=gap.first_us, slots=gap.slots, interval_us=gap.interval_us, cause=gap.cause)
+            self._deliver(missed_samples([told]))

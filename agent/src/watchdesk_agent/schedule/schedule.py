@@ -16,6 +16,7 @@ from watchdesk_agent.model import Cause, Sampler, Samples
 from watchdesk_agent.schedule.attempt import Attempts
 from watchdesk_agent.schedule.gaps import Gaps
 from watchdesk_agent.schedule.health import Health
+from watchdesk_agent.schedule.stretch import Cadence
 from watchdesk_agent.schedule.timeline import Shift, Timeline
 from watchdesk_agent.schedule.worker import Worker
 
@@ -52,6 +53,10 @@ class Schedule:
         self._gaps = Gaps(health=health, deliver=deliver)
         self._attempts = Attempts(clock=clock, timeline=self._timeline, health=health, gaps=self._gaps, deliver=deliver)
         self._tracks = [self._track(sampler, round(interval_s(sampler) * 1e6)) for sampler in samplers]
+
+    def cadences(self) -> list[Cadence]:
+        """What will be served, and from which slot on, as of before the first tick."""
+        return [Cadence(sampler=track.sampler.name, interval_us=track.interval_us, first_us=track.due_us) for track in self._tracks]
 
     def run(self, stop: threading.Event) -> None:
         """Serve slots until told to stop."""
