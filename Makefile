@@ -14,7 +14,7 @@ LOCKS := dev agent-test agent collector
 UV := .venv-lock/bin/uv
 export PYTHON
 
-.PHONY: help setup demo test test-agent check e2e services bench proto docs lock clean
+.PHONY: help setup demo test test-agent check e2e services power-loss bench proto docs lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ e2e: setup  ## run the end-to-end scenarios in full: outages of minutes, dozens 
 services: setup  ## test the systemd units under a real systemd, as root (about 2 minutes; needs mmdebstrap and systemd-container)
 	@tests/systemd/run.sh $(ARGS)
 
+power-loss: setup  ## cut the power of a virtual machine with the collector in it, 20 times, as root (10 minutes with KVM; needs qemu-system-x86)
+	@$(BIN)/python tests/chaos/power_loss.py $(ARGS)
+
 bench: setup  ## measure the agent's footprint and the collector's ingest (about 10 minutes)
 	@for bench in bench/bench_*.py; do echo "==> $$bench"; $(BIN)/python $$bench; done
 
@@ -66,7 +69,7 @@ lock: .venv-lock/.ready  ## resolve requirements/*.in anew into the hashed lock 
 	    --no-emit-package watchdesk-proto --no-emit-package watchdesk-agent --no-emit-package watchdesk-collector -o $$name.lock $$name.in; done
 
 clean:  ## remove what setup, demo and the tools left
-	@rm -rf .venv .venv-agent .venv-lock .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-agent .venv-lock .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/.packages: requirements/dev.lock requirements/install.sh
 	@requirements/install.sh .venv $<
