@@ -2,8 +2,9 @@
 
     python -m watchdesk_collector.cli.selftest.collector_process --config FILE [--kill-at STEP --count N]
 
-At the signal `HURRY` it does what the product does when hours have passed: retention, and letting go of files that left history. Invariant: it ends
-by SIGKILL of its own at that step alone, with `last_words` in its log, so that whoever waits for it knows that the step was hit.
+It merges files after seconds, and at the signal `HURRY` does what else happens when hours have passed: retention, and letting go of files that left
+history. Invariant: it ends by SIGKILL of its own at that step alone, with `last_words` in its log, so that whoever waits for it knows that the step
+was hit.
 """
 
 import argparse
@@ -14,7 +15,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when it is imported
@@ -22,12 +24,15 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when it is imported
 from watchdesk_collector.app import StartError, calendar, run
 from watchdesk_collector.clock import SystemClock
 from watchdesk_collector.config import read_config
+from watchdesk_collector.history import HistoryError, merging
 from watchdesk_collector.history.leaving import STAY_S
 from watchdesk_collector.history.steps import Step, Steps, pass_by
 from watchdesk_collector.ingest import Upkeep
 from watchdesk_collector.jobs import Job
 
 HURRY = signal.SIGUSR1
+MERGE_AFTER = timedelta(seconds=40)  # instead of an hour: files are made by the second here
+MERGE_EVERY_S = 2.0
 
 
 def last_words(step: Step) -> str:
@@ -85,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _jobs_in_a_hurry(clock: HurriedClock) -> Callable[[Upkeep], Sequence[Job]]:
-    """The product's jobs, and at `HURRY` those of an hour at once."""
+    """The product's jobs; merging in between, and at `HURRY` retention at once."""
+    merging.HOURLY_AFTER = MERGE_AFTER
 
     def make(upkeep: Upkeep) -> Sequence[Job]:
         loop = asyncio.get_running_loop()
@@ -95,7 +101,14 @@ def _jobs_in_a_hurry(clock: HurriedClock) -> Callable[[Upkeep], Sequence[Job]]:
             await upkeep.retain()
             clock.pass_by(STAY_S)
 
+        async def merge() -> None:
+            while True:
+                await asyncio.sleep(MERGE_EVERY_S)
+                with suppress(HistoryError):  # on a full disk; upkeep meets it as well, and tells
+                    await upkeep.compact()
+
         loop.add_signal_handler(HURRY, lambda: running.add(loop.create_task(hurry())))
+        running.add(loop.create_task(merge()))
         return calendar(upkeep)
 
     return make
