@@ -84,6 +84,16 @@ def test_acks_and_rejections_are_told_apart(tmp_path: Path, open_spool: OpenSpoo
     assert lines(tmp_path)[-2:] == ["acked 1 1 2", "rejected 1 3 3 too far ahead; set the clock"]
 
 
+def test_what_was_acked_and_is_not_known_at_a_welcome_is_told_also_by_the_next_agent(tmp_path: Path, open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    spool.append([batch(cpu=(ts,)) for ts in (10, 20, 30)], declarations=DECLARATIONS, positions={})
+    spool.finish({1: [(1, 2)]})
+    spool.reconcile({1: [(1, 3)]})
+    assert not any(line.startswith("forgotten") for line in lines(tmp_path))
+    open_spool().reconcile({1: [(2, 2)]})
+    assert [line for line in lines(tmp_path) if line.startswith("forgotten")] == ["forgotten 1 1 1", "forgotten 1 3 3"]
+
+
 def test_what_the_spool_gives_up_is_in_the_ledger_also_when_its_agent_was_killed_before(tmp_path: Path, open_spool: OpenSpool) -> None:
     spool = open_spool(max_bytes=200)
     for ts in range(20):

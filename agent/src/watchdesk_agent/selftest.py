@@ -8,6 +8,7 @@ that it tells, whole, so that a ledger is right whenever its agent was killed. A
     acked EPOCH FIRST LAST              the collector says so, in an Ack or in its Welcome; may cover seqs that were dropped or rejected
     dropped EPOCH FIRST LAST REASON     given up, as the collector will be told
     rejected EPOCH FIRST LAST REASON    the collector's reason
+    forgotten EPOCH FIRST LAST          a Welcome lacks what was acked before it
 """
 
 import argparse
@@ -19,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from watchdesk_agent.lean import lean_imports
 
@@ -38,11 +39,20 @@ class Ledger:
     """A file that lines are appended to, by several processes one after the other."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def write(self, *words: object) -> None:
         line = " ".join(map(str, words)).replace("\n", " ")
         os.write(self._file, f"{line}\n".encode())
+
+    def acked(self) -> dict[int, set[int]]:
+        """Seqs by epoch, so far."""
+        acked: dict[int, set[int]] = {}
+        with self._path.open(encoding="utf-8") as lines:
+            for _, epoch, first, last in (line.split() for line in lines if line.startswith("acked ")):
+                acked.setdefault(int(epoch), set()).update(range(int(first), int(last) + 1))
+        return acked
 
 
 class LedgeredSpool:
@@ -53,19 +63,20 @@ class LedgeredSpool:
         self._ledger = ledger
         self._names = _names_of(spool.declarations())
         self._next_seq = 1
+        self._acked = ledger.acked()
         self._told_holes: set[Hole] = set()
         self._tell_holes()  # of an agent that was killed before it could
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._spool, name)
 
-    def append(self, payloads: Sequence[bytes], *, declarations: Mapping[int, bytes], positions: Mapping[str, str]) -> bool:
+    def append(self, payloads: Sequence[bytes], *, declarations: Mapping[int, bytes], positions: Mapping[str, str], **more: Any) -> bool:
         self._names |= _names_of(declarations)
         first, self._next_seq = self._next_seq, self._next_seq + len(payloads)
         epoch, last = self._spool.epoch, self._next_seq - 1
         for seq, payload in enumerate(payloads, first):
             self._ledger.write("spooling", epoch, seq, self._times(payload))
-        is_kept = self._spool.append(payloads, declarations=declarations, positions=positions)
+        is_kept = self._spool.append(payloads, declarations=declarations, positions=positions, **more)
         for seq in range(first, self._next_seq) if is_kept else ():
             self._ledger.write("spooled", epoch, seq)
         if payloads and not is_kept:
@@ -78,6 +89,7 @@ class LedgeredSpool:
         self._spool.finish(ranges)
 
     def reconcile(self, durable: Ranges) -> None:
+        self._tell_forgotten(durable)
         self._tell_acked(durable)
         self._spool.reconcile(durable)
 
@@ -93,6 +105,14 @@ class LedgeredSpool:
         for epoch, spans in ranges.items():
             for first, last in spans:
                 self._ledger.write("acked", epoch, first, last)
+                self._acked.setdefault(epoch, set()).update(range(first, last + 1))
+
+    def _tell_forgotten(self, durable: Ranges) -> None:
+        """Of the epochs that a Welcome answers for."""
+        for epoch in {self._spool.epoch, *self._spool.epochs()}:
+            known = {seq for first, last in durable.get(epoch, ()) for seq in range(first, last + 1)}
+            for seq in sorted(self._acked.get(epoch, set()) - known):
+                self._ledger.write("forgotten", epoch, seq, seq)
 
     def _tell_holes(self) -> None:
         for hole in self._spool.holes():

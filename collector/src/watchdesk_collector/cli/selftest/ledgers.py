@@ -33,6 +33,7 @@ class Fact(StrEnum):
     ACKED = "acked"
     DROPPED = "dropped"
     REJECTED = "rejected"
+    FORGOTTEN = "forgotten"
 
 
 class Rows(NamedTuple):
@@ -125,7 +126,7 @@ class Ledgers:
 
 
 def parse(text: str) -> Line:
-    """`spooling EPOCH SEQ ROWS`, `spooled EPOCH SEQ`, `acked EPOCH FIRST LAST`, `dropped|rejected EPOCH FIRST LAST REASON`."""
+    """`spooling EPOCH SEQ ROWS`, `spooled EPOCH SEQ`, `acked|forgotten EPOCH FIRST LAST`, `dropped|rejected EPOCH FIRST LAST REASON`."""
     word, epoch, first, *rest = text.split(" ", 3)
     fact = Fact(word)
     match fact:
@@ -133,5 +134,5 @@ def parse(text: str) -> Line:
             return Line(fact, int(epoch), (int(first),), json.loads(rest[0]))
         case Fact.SPOOLED:
             return Line(fact, int(epoch), (int(first),))
-        case Fact.ACKED | Fact.DROPPED | Fact.REJECTED:
+        case Fact.ACKED | Fact.DROPPED | Fact.REJECTED | Fact.FORGOTTEN:
             return Line(fact, int(epoch), range(int(first), int(rest[0].split(" ", 1)[0]) + 1))

@@ -1,8 +1,9 @@
 """The judgement: what was sampled and acked, by the ledgers, against what is stored, by SQL. Pure: it reads neither files nor sockets.
 
-Lost is what was acked and is not stored, what was spooled and in the end neither stored nor declared dropped or rejected, and a log line that is not
-there. Doubled is a batch, a sample or a log line that is there twice. What a round itself threw away (it restored an older state directory over it)
-and nobody had acked is counted apart. Every finding is told once, with the round in which it came to light.
+Lost is what was acked and is not stored, even if only until its agent sent it again; what was spooled and in the end neither stored nor declared
+dropped or rejected; and a log line that is not there. Doubled is a batch, a sample or a log line that is there twice. What a round itself threw away
+(it restored an older state directory over it) and nobody had acked is counted apart. Every finding is told once, with the round in which it came to
+light.
 """
 
 from collections import Counter
@@ -96,6 +97,9 @@ class Oracle:
             story = self._ledgers.stories[key]
             if key not in outcomes:
                 self._tell(Evil.LOST, story.size, story.round, f"batch {_name(key)} was acked and is not stored", key, "gone")
+            if Fact.FORGOTTEN in story.facts:
+                sentence = f"batch {_name(key)} was acked, and when its agent came back the collector did not know it"
+                self._tell(Evil.LOST, story.size, story.round, sentence, key, "forgotten")
 
     def _check_batches(self, outcomes: Outcomes, current_round: int) -> None:
         for key, copies in outcomes.stored.items():

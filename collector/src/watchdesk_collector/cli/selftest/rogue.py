@@ -55,6 +55,7 @@ class Rogue:
         self._last_seq = 0
         self._last_us = 0
         self._unanswered: dict[int, Parcel] = {}
+        self._acked: set[int] = set()
         self._news = threading.Condition()
         self._stream: _Stream | None = None
 
@@ -155,6 +156,9 @@ class Rogue:
             return self._note_answered([])
         match answer.WhichOneof("message"):
             case "welcome":
+                known = {seq for ranges in answer.welcome.durable for span in ranges.ranges for seq in range(span.first, span.last + 1)}
+                for seq in sorted(self._acked - known):
+                    self._write("forgotten", seq, seq)
                 self._take_acked(answer.welcome.durable)
             case "ack":
                 self._take_acked(answer.ack.acked)
@@ -168,6 +172,7 @@ class Rogue:
         for ranges in acked:
             for span in ranges.ranges:
                 self._write("acked", span.first, span.last)
+                self._acked.update(range(span.first, span.last + 1))
                 self._note_answered(range(span.first, span.last + 1))
 
     def _note_answered(self, seqs: Iterable[int]) -> None:
