@@ -36,6 +36,7 @@ from watchdesk_collector.model import Arrival, Hole
 from watchdesk_collector.notify.heartbeat import Heartbeat
 from watchdesk_collector.notify.notifiers import NotifyTest, make_notifiers
 from watchdesk_collector.notify.sender import OutboxSender
+from watchdesk_collector.ops.attendance import AttendanceBook
 from watchdesk_collector.ops.database import open_ops
 from watchdesk_collector.ops.hosts import HostDirectory
 from watchdesk_collector.sql.runner import SqlRunner
@@ -44,6 +45,7 @@ from watchdesk_collector.web.deps import WebDeps
 from watchdesk_collector.web.server import WebServer
 
 STOP_GRACE_S = 2.0
+ALIVE_EVERY_S = 5.0  # how exactly a crash of the collector is dated
 
 T = TypeVar("T")
 Loop = Callable[[], Awaitable[None]]
@@ -86,6 +88,7 @@ class Shared:
     on_writer: Writer
     ops: sa.Engine
     hosts: HostDirectory
+    attendance: AttendanceBook
 
 
 async def run(config: Config, *, clock: Clock | None = None, steps: Steps = pass_by, jobs: Callable[[Upkeep], Sequence[Job]] = calendar) -> None:
@@ -128,7 +131,7 @@ async def _start(stack: AsyncExitStack, shared: Shared, rules: Sequence[Rule], j
     engine = _alert_engine(shared, rules)
     sender = OutboxSender(engine=shared.ops, notifiers=notifiers, retry=shared.config.notify.retry, clock=shared.clock, metrics=shared.metrics)
     heartbeat = Heartbeat(config=shared.config.heartbeat, ailment=committer.ailment, metrics=shared.metrics)
-    return (committer.run, upkeep.run, engine.run, sender.run, heartbeat.run, _watchdog(shared.on_writer, roster))
+    return (committer.run, upkeep.run, engine.run, sender.run, heartbeat.run, _alive(shared.attendance), _watchdog(shared.on_writer, roster))
 
 
 @asynccontextmanager
@@ -136,24 +139,27 @@ async def _open_stores(config: Config, clock: Clock, steps: Steps) -> AsyncItera
     _make_state_dir(config.state_dir)
     metrics = Metrics()
     ops = await asyncio.to_thread(open_ops, config.state_dir / "ops.db")
-    hosts = HostDirectory(ops, clock)
+    hosts, attendance = HostDirectory(ops, clock), AttendanceBook(ops, clock)
     on_writer = Writer()
     history = History(
         path=config.state_dir / "history",
         config=config.history,
         catalogue=builtin(),
         hosts=hosts.everyone,
+        attendance=attendance.read,
         clock=clock,
         metrics=metrics,
         steps=steps,
     )
     try:
         _tell_recovery(await on_writer(history.open))
-        yield Shared(config=config, clock=clock, metrics=metrics, history=history, on_writer=on_writer, ops=ops, hosts=hosts)
+        await asyncio.to_thread(attendance.begin)
+        yield Shared(config=config, clock=clock, metrics=metrics, history=history, on_writer=on_writer, ops=ops, hosts=hosts, attendance=attendance)
     finally:
         await on_writer(history.close)
         on_writer.close()
         await asyncio.to_thread(hosts.flush)
+        await asyncio.to_thread(attendance.note_alive)
         ops.dispose()
 
 
@@ -183,6 +189,7 @@ async def _ingest(shared: Shared, committer: Committer, roster: Roster) -> Async
         committer=committer,
         roster=roster,
         hosts=shared.hosts,
+        attendance=shared.attendance,
         clock=shared.clock,
         metrics=shared.metrics,
         refusals=RefusalLog(shared.clock),
@@ -251,6 +258,17 @@ def _alert_engine(shared: Shared, rules: Sequence[Rule]) -> AlertEngine:
         metrics=shared.metrics,
         started_at=shared.clock.now(),
     )
+
+
+def _alive(attendance: AttendanceBook) -> Loop:
+    """Keeps on disk that the collector runs, and what agents said of what they sample."""
+
+    async def note() -> None:
+        while True:
+            await asyncio.sleep(ALIVE_EVERY_S)
+            await asyncio.to_thread(attendance.note_alive)
+
+    return note
 
 
 def _watchdog(on_writer: Writer, roster: Roster) -> Loop:

@@ -4,15 +4,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import trustme
 from watchdesk_collector.clock import SystemClock
 from watchdesk_collector.history import History, HistoryConfig
+from watchdesk_collector.history.steps import Steps, pass_by
 from watchdesk_collector.ingest import Committer, IngestConfig, IngestService, RefusalLog, Roster, Upkeep, create_server
 from watchdesk_collector.metrics import Metrics
 from watchdesk_collector.model import Arrival, Hole
+from watchdesk_collector.ops.attendance import AttendanceBook
 from watchdesk_collector.ops.database import open_ops
 from watchdesk_collector.ops.hosts import HostDirectory
 from watchdesk_proto.catalogue import Measurement, gauge, label
@@ -37,7 +39,10 @@ class Collector:
         return self.history.query(sql, tables=("toy", "batch")).to_pylist()
 
 
-Start = Callable[[], AbstractAsyncContextManager[Collector]]
+class Start(Protocol):
+    """`steps` are history's; settings are those of IngestConfig that shall differ."""
+
+    def __call__(self, *, steps: Steps = pass_by, **settings: Any) -> AbstractAsyncContextManager[Collector]: ...
 
 
 @pytest.fixture
@@ -47,13 +52,17 @@ def start(tmp_path: Path) -> Start:
     certificate = ca.issue_cert("127.0.0.1", "localhost")
     certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "tls.crt"))
     certificate.private_key_pem.write_to_path(str(tmp_path / "tls.key"))
-    config = IngestConfig(listen="127.0.0.1:0", tls_cert=tmp_path / "tls.crt", tls_key=tmp_path / "tls.key", commit_interval=0.02)
+    defaults = IngestConfig(listen="127.0.0.1:0", tls_cert=tmp_path / "tls.crt", tls_key=tmp_path / "tls.key", commit_interval=0.02)
 
     @asynccontextmanager
-    async def started() -> AsyncIterator[Collector]:
+    async def started(*, steps: Steps = pass_by, **settings: Any) -> AsyncIterator[Collector]:
+        config = replace(defaults, **settings)
         metrics, clock, roster = Metrics(), SystemClock(), Roster()
-        hosts = HostDirectory(open_ops(tmp_path / "ops.db"), clock)
-        history = History(path=tmp_path / "history", config=HistoryConfig(), catalogue=(TOY,), hosts=hosts.everyone, clock=clock, metrics=metrics)
+        ops = open_ops(tmp_path / "ops.db")
+        hosts, attendance = HostDirectory(ops, clock), AttendanceBook(ops, clock)
+        history = History(
+            path=tmp_path / "history", config=HistoryConfig(), catalogue=(TOY,), hosts=hosts.everyone, clock=clock, metrics=metrics, steps=steps
+        )
         with ThreadPoolExecutor(1) as writer:
 
             def on_writer(function: Callable[..., Any], *args: object) -> Awaitable[Any]:
@@ -69,6 +78,7 @@ def start(tmp_path: Path) -> Start:
             )  # fmt: skip
             service = IngestService(
                 config=config, token=TOKEN, history=history, on_writer=on_writer, committer=committer, roster=roster, hosts=hosts,
+                attendance=attendance,
                 clock=clock, metrics=metrics, refusals=RefusalLog(clock),
             )  # fmt: skip
             server, port = create_server(config, service)

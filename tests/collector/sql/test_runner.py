@@ -50,7 +50,16 @@ async def test_hosts_and_catalog_are_always_there(desk: Desk) -> None:
 
 
 async def test_show_tables_and_describe_work_as_at_a_prompt(desk: Desk) -> None:
-    assert [row[0] for row in (await answer(desk, "SHOW TABLES"))["rows"]] == ["batch", "catalog", "cpu", "disk", "hosts", "probe"]
+    assert [row[0] for row in (await answer(desk, "SHOW TABLES"))["rows"]] == [
+        "batch",
+        "catalog",
+        "completeness",
+        "cpu",
+        "disk",
+        "gap",
+        "hosts",
+        "probe",
+    ]
     assert [row[0] for row in (await answer(desk, "DESCRIBE cpu"))["rows"]] == ["ts", "host", "host_id", "busy_ratio", "idle_ratio"]
     assert (await answer(desk, "SUMMARIZE cpu"))["row_count"] == 5
 

@@ -10,7 +10,9 @@ import duckdb
 import pyarrow as pa
 from watchdesk_proto.catalogue import Column, Kind, Measurement, Type, gauge, text
 
-RESERVED = frozenset({"hosts", "catalog", "ops", "gap", "completeness", "log_position"})  # they mean something else in SQL
+from watchdesk_collector.history import gaps
+
+RESERVED = frozenset({"hosts", "catalog", "ops", *gaps.NAMES, "log_position"})  # they mean something else in SQL
 MAX_HELP = 500
 
 BATCH = Measurement(
@@ -103,4 +105,5 @@ def _describe(column: Column) -> str:
 def to_arrow(measurements: Sequence[Measurement]) -> pa.Table:
     """What SQL sees as `catalog`: one row per column."""
     rows = [(m.name, c.name, str(c.kind), str(c.type), c.unit, c.help, m.help) for m in measurements for c in m.columns]
+    rows += [(table, column, "derived", kind, "", text, gaps.HELP[table]) for table, column, kind, text in gaps.COLUMNS]
     return pa.Table.from_arrays([pa.array(values, pa.string()) for values in zip(*rows, strict=True)], schema=_CATALOG)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 from watchdesk_proto.catalogue import Measurement
 
-from watchdesk_collector.clock import Clock
+from watchdesk_collector.attendance import Attendance
+from watchdesk_collector.clock import Clock, to_us
 from watchdesk_collector.history.config import HistoryConfig
 from watchdesk_collector.history.errors import HistoryError, HistoryFailed
 from watchdesk_collector.history.leaving import Leaving
@@ -38,14 +39,17 @@ class History:
         hosts: Callable[[], Sequence[Host]],
         clock: Clock,
         metrics: Metrics,
+        attendance: Callable[[], Attendance] | None = None,
         steps: Steps = pass_by,
     ) -> None:
+        """Without `attendance` nobody is expected: `completeness` is empty then, and `gap` holds only what agents told."""
         self._space = Space(path.absolute(), config.free_space_floor)
         self._opener = Opener(
             space=self._space,
             config=config,
             builtin=tuple(catalogue),
             hosts=hosts,
+            attendance=attendance or (lambda: Attendance(now_us=to_us(clock.now()))),
             clock=clock,
             metrics=metrics,
             steps=steps,
@@ -163,8 +167,8 @@ class History:
     ) -> pa.Table:
         """Any thread. Run our own SELECT over the named measurements as they are at one moment.
 
-        Each has ts, host, host_id and its columns; `hosts` and `catalog` are always there, `batch` when named. Rows outside [since, until]
-        (both inclusive) are not seen, nor are the rows of removed hosts. Parameters are `?` or `$1`.
+        Each has ts, host, host_id and its columns; `hosts` and `catalog` are always there, `batch`, `gap` and `completeness` when named. Rows
+        outside [since, until] (both inclusive) are not seen, nor are the rows of removed hosts. Parameters are `?` or `$1`.
         **Errors**: UnknownMeasurement, QueryError, HistoryFailed.
         """
         return self._store.reader.query(sql, params, tables=tables, span=Span(since, until))
@@ -172,7 +176,8 @@ class History:
     def snapshot(
         self, tables: Sequence[str], since: datetime | None = None, until: datetime | None = None, *, columns: Collection[str] | None = None
     ) -> Snapshot:
-        """Any thread. The named measurements (`batch` is one) for a process of its own: files that overlap the range, and the hot rows in it.
+        """Any thread. The named tables (`batch`, `gap` and `completeness` may be among them) for a process of its own: files that overlap the range,
+        and the hot rows in it.
 
         With `columns` each has, beside ts, host and host_id, only those of its columns that are among them.
         """

@@ -27,6 +27,7 @@ FROM manifest
 WHERE last_us >= $since AND first_us <= $until AND ($measurements IS NULL OR list_contains($measurements, measurement))
 ORDER BY measurement, day, generation
 """
+BEGINS = "SELECT measurement, min(first_us) FROM manifest GROUP BY measurement"
 SIZES = "SELECT measurement, sum(rows)::BIGINT, sum(bytes)::BIGINT, count(*) FROM manifest GROUP BY measurement"
 
 EVER = Span()
@@ -69,6 +70,11 @@ def _file(row: tuple[str, str, int, int, int, int, int, int, int, int, int]) -> 
         last_ts=from_us(last_us),
         created_at=from_us(created_us),
     )
+
+
+def read_begins(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Measurement → the time of the oldest row in its files."""
+    return dict(cursor.execute(BEGINS).fetchall())
 
 
 def add(cursor: duckdb.DuckDBPyConnection, files: Iterable[ParquetFile]) -> None:

@@ -1,7 +1,7 @@
 """What history hands out: recoveries, changes of files, removals, sizes, snapshots."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
@@ -99,12 +99,15 @@ class TableSnapshot:
 class Snapshot:
     """What a process of its own needs to answer a query as `History.query` would.
 
-    Register each table's `hot` under `hot_name(name)`, `hosts` as "hosts", `catalog` as "catalog"; then `CREATE VIEW name AS <relation>`.
+    Register each table's `hot` under `hot_name(name)`, `hosts` as "hosts", `catalog` as "catalog", and `relations` under their names; then
+    `CREATE VIEW name AS <relation>`, and the same with `derived`, which are made of all these.
     """
 
     tables: Mapping[str, TableSnapshot]
     hosts: pa.Table
     catalog: pa.Table
+    relations: Mapping[str, pa.Table] = field(default_factory=dict)
+    derived: Mapping[str, str] = field(default_factory=dict)
 
 
 def hot_name(measurement: str) -> str:

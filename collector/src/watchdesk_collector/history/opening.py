@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 from watchdesk_proto.catalogue import Measurement
 
+from watchdesk_collector.attendance import Attendance
 from watchdesk_collector.clock import Clock, to_us
 from watchdesk_collector.history import catalogue, generation, ledger, manifest, parquet, positions, set_aside
 from watchdesk_collector.history.catalogue import BATCH
@@ -43,6 +44,7 @@ class Opener:
     config: HistoryConfig
     builtin: Sequence[Measurement]
     hosts: Callable[[], Sequence[Host]]
+    attendance: Callable[[], Attendance]
     clock: Clock
     metrics: Metrics
     steps: Steps
@@ -98,7 +100,7 @@ class Opener:
         return hot
 
     def _store(self, instance: Instance, hot: Hot) -> Store:
-        files = manifest.read(instance.writer)
+        files, of_batches = manifest.read(instance.writer), Ledger()
         return Store(
             config=self.config,
             clock=self.clock,
@@ -107,9 +109,16 @@ class Opener:
             space=self.space,
             instance=instance,
             hot=hot,
-            ledger=Ledger(),
+            ledger=of_batches,
             positions=LogPositions(),
-            reader=Reader(instance=instance, root=self.space.root, measurements=hot.measurements, list_hosts=self.hosts),
+            reader=Reader(
+                instance=instance,
+                root=self.space.root,
+                measurements=hot.measurements,
+                ledger=of_batches,
+                list_hosts=self.hosts,
+                attendance=self.attendance,
+            ),
             leaving=self.leaving,
             schemas=self.schemas,
             numbers=numbers_from([*hot.generations, *(file.generation for file in files)]),

@@ -31,7 +31,7 @@ class IngestConfig:
         example="/etc/watchdesk/agent.token",
     )
     commit_interval: float = setting("250ms", form=Form.DURATION, help="How long batches are gathered into one transaction; an ack waits as long.")
-    commit_rows: int = setting(200_000, help="Backfill rows taken into one transaction; keeps live batches from waiting behind an outage's.")
+    commit_rows: int = setting(50_000, help="Backfill rows taken into one transaction; keeps live batches from waiting behind an outage's.")
     max_batch_bytes: int = setting("1MiB", form=Form.SIZE, help="A larger batch is rejected; agents learn the limit and split.")
     max_in_flight: int = setting(16, help="Unacked batches that one agent may have under way.")
     max_queued_bytes: int = setting(

@@ -21,6 +21,7 @@ from watchdesk_collector.history import History, Positions, RangeSet
 from watchdesk_collector.ingest.committer import Committer, Entry, OnWriter
 from watchdesk_collector.ingest.config import IngestConfig
 from watchdesk_collector.ingest.decode import BatchLimits, Garbage, decode_batch, decode_declaration
+from watchdesk_collector.ingest.hello import backlogs_of, samplers_of
 from watchdesk_collector.ingest.layouts import Layouts, Shape
 from watchdesk_collector.ingest.refusals import RefusalLog
 from watchdesk_collector.ingest.refused import DecodeError, reject
@@ -28,10 +29,12 @@ from watchdesk_collector.ingest.roster import ClonedIdentity, Roster
 from watchdesk_collector.ingest.session import Session
 from watchdesk_collector.metrics import Metrics
 from watchdesk_collector.model import Hole, Host, Outcome
+from watchdesk_collector.ops.attendance import AttendanceBook
 from watchdesk_collector.ops.hosts import HostDirectory, Introduction, NameTaken
 
 HELLO_TIMEOUT_S = 10
-LEAST_BACKFILL_BYTES = 16 * 1024  # some ten seconds of one host
+BACKFILL_PART = 8  # of the queues: one round of everybody's backfill, behind which what is live waits on its way
+LEAST_BACKFILL_BYTES = 4 * 1024  # some ten seconds of one host
 MAX_NUMBER = 2**63  # of epochs and seqs
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
@@ -53,6 +56,7 @@ class IngestService:
         committer: Committer,
         roster: Roster,
         hosts: HostDirectory,
+        attendance: AttendanceBook,
         clock: Clock,
         metrics: Metrics,
         refusals: RefusalLog,
@@ -64,6 +68,7 @@ class IngestService:
         self._committer = committer
         self._roster = roster
         self._hosts = hosts
+        self._attendance = attendance
         self._clock = clock
         self._metrics = metrics
         self._refusals = refusals
@@ -122,6 +127,7 @@ class IngestService:
         """Hello → a session."""
         hello = await self._hello(requests, context)
         host = await self._introduce(hello, context)
+        self._attendance.introduce(host.host_id, samplers_of(hello, to_us(self._clock.now())), backlogs_of(hello, host.host_id))
         return Session(host=host, epoch=hello.epoch, epochs=hello.spooled_epochs)
 
     async def _welcome(self, session: Session) -> Session:
@@ -133,8 +139,8 @@ class IngestService:
         return session
 
     def _limits(self) -> pb.Limits:
-        """Each host's share of backfill is what keeps one round of everybody's within the queue: what is live then waits behind no more than that."""
-        share = self._config.max_queued_bytes // 2 // max(1, len(self._hosts))
+        """Each host's share of backfill is small enough that one round of everybody's is stored within a second or two."""
+        share = self._config.max_queued_bytes // BACKFILL_PART // max(1, len(self._hosts))
         return pb.Limits(
             max_batch_bytes=self._config.max_batch_bytes,
             max_in_flight=self._config.max_in_flight,
@@ -226,6 +232,7 @@ class IngestService:
         if refusal is None:
             self._known_schemas.add(measurement.schema_id)
             session.schemas[measurement.schema_id] = Shape.of(measurement)
+            self._attendance.prove(session.host.host_id, measurement.name)
         else:
             session.schemas[measurement.schema_id] = refusal
             self._metrics.refusals.labels("schema").inc()

@@ -176,3 +176,27 @@ attempt = sa.Table(
     sa.Index("attempts_of_message", "outbox_id", "id"),
     sqlite_autoincrement=True,
 )
+
+# How often a host takes a measurement, since when, and until when if it no longer does or does so at another interval.
+cadence = sa.Table(
+    "cadence",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("host_id", sa.BigInteger, nullable=False),
+    sa.Column("measurement", sa.Text, nullable=False),
+    sa.Column("interval_us", sa.BigInteger, nullable=False),
+    sa.Column("since_us", sa.BigInteger, nullable=False),
+    sa.Column("until_us", sa.BigInteger),
+    sa.Column("is_proven", sa.Boolean, nullable=False),
+    sa.Index("cadences_of_host", "host_id"),
+)
+
+# One row per run of the collector; `alive_at_us` is when it was last known to run.
+collector_run = sa.Table(
+    "collector_run",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("started_at_us", sa.BigInteger, nullable=False),
+    sa.Column("alive_at_us", sa.BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -6,7 +6,7 @@ open: DuckDB then reads everything one way, without the 80 ms that loading pyarr
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from watchdesk_proto.catalogue import Measurement, Type
 
-from watchdesk_collector.history import Snapshot, hot_name
+from watchdesk_collector.history import Snapshot, gaps, hot_name
 from watchdesk_collector.history.relation import literal
 from watchdesk_collector.sql.job import View
 
@@ -39,15 +39,20 @@ class Handover:
             file.close()
 
 
-def hand_over(snapshot: Snapshot, folder: Path, *, by_name_only: Iterable[Measurement]) -> Handover:
+def hand_over(snapshot: Snapshot, folder: Path, *, by_name_only: Sequence[Measurement]) -> Handover:
     """Write what is in memory into memory files and say how to read everything. `by_name_only` are tables that are there without a row."""
-    held = {"hosts": snapshot.hosts, "catalog": snapshot.catalog} | {hot_name(name): table.hot for name, table in snapshot.tables.items()}
+    derived = {name: relation.replace(_as_written(folder), "") for name, relation in snapshot.derived.items()}
+    held = {"hosts": snapshot.hosts, "catalog": snapshot.catalog, **snapshot.relations} | {
+        hot_name(name): table.hot for name, table in snapshot.tables.items()
+    }
     memory_files = {name: _memory_file(name, rows) for name, rows in held.items()}
     sealed = [_below(folder, path) for table in snapshot.tables.values() for path in table.files]
     return Handover(
         views=[
             *(View(name, f"FROM read_parquet('{_path(file)}')") for name, file in memory_files.items()),
             *(View(name, table.relation.replace(_as_written(folder), "")) for name, table in snapshot.tables.items()),
+            *(View(name, select) for name, select in derived.items()),
+            *(View(name, gaps.empty(name)) for name in gaps.NAMES if by_name_only and name not in derived),
             *(_empty_view(measurement) for measurement in by_name_only if measurement.name not in snapshot.tables),
         ],
         files=[*map(_path, memory_files.values()), *sealed],

@@ -19,7 +19,7 @@ from typing import Protocol
 from watchdesk_proto.catalogue import Measurement
 
 from watchdesk_collector.clock import Clock
-from watchdesk_collector.history import HistoryError, Snapshot
+from watchdesk_collector.history import HistoryError, Snapshot, gaps
 from watchdesk_collector.sql.config import SqlConfig
 from watchdesk_collector.sql.guard import MAX_QUERY_BYTES, Guard, Permitted, Refusal
 from watchdesk_collector.sql.handover import Handover, hand_over
@@ -83,7 +83,7 @@ class SqlRunner:
         if len(query.encode(errors="surrogatepass")) > MAX_QUERY_BYTES:
             return SqlError(fault=Fault.SIZE, message=f"the query is longer than {MAX_QUERY_BYTES >> 10} KiB; shorten it")
         measurements = self._history.catalogue()
-        permit = await asyncio.to_thread(self._guard.check, query, [*_ALWAYS_THERE, *(measurement.name for measurement in measurements)])
+        permit = await asyncio.to_thread(self._guard.check, query, [*_ALWAYS_THERE, *gaps.NAMES, *(measurement.name for measurement in measurements)])
         if isinstance(permit, Refusal):
             return error_at(Fault.QUERY, permit.message, query, permit.position)
         return await self._in_turn(query, format, limits, permit)
@@ -143,7 +143,8 @@ class SqlRunner:
         """The columns that there are in the measurements among the tables, for errors to suggest."""
         measurements = [measurement for measurement in self._history.catalogue() if measurement.name in tables]
         columns = {column.name for measurement in measurements for column in measurement.columns}
-        return frozenset(columns | ({"ts", "host", "host_id"} if measurements else set()))
+        columns |= {column for table, column, *_ in gaps.COLUMNS if table in tables}
+        return frozenset(columns | ({"ts", "host", "host_id"} if columns else set()))
 
     async def _handed_over(self, permit: Permitted) -> Handover:
         """As `_hand_over`, in a thread; what the thread made is closed even when nobody waits for it any more."""
