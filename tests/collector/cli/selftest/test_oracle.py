@@ -89,7 +89,7 @@ def test_what_was_spooled_and_never_arrived_is_lost_at_the_end_and_not_before(bo
 def test_what_the_collector_says_was_given_up_is_not_lost(books: Books, outcome: str) -> None:
     books.spool(1, 2, 3, ack=False)
     books.store(1)
-    books.batches.append(StoredBatch(HOST, EPOCH, 2, 3, None, outcome))
+    books.batches.append(StoredBatch(HOST, EPOCH, 2, 3, 0, outcome))
     assert books.close() == []
 
 

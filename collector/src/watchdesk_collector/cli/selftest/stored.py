@@ -9,6 +9,9 @@ from typing import Any
 
 from watchdesk_collector.cli.demo.api import CollectorApi
 from watchdesk_collector.cli.selftest.ledgers import MODULUS
+from watchdesk_collector.history.catalogue import RESERVED
+
+NOT_SAMPLED = RESERVED | {"batch"}  # what the collector makes itself
 
 _CATALOG = "SELECT measurement, column_name, kind FROM catalog ORDER BY measurement, column_name"
 _BATCHES = "SELECT 'batch' AS what, host, epoch AS a, seq AS b, seq_to AS c, rows AS d, outcome AS e FROM batch"
@@ -22,7 +25,7 @@ class StoredBatch:
     epoch: int
     seq: int
     seq_to: int
-    rows: int | None  # of stored ones alone
+    rows: int
     outcome: str
 
 
@@ -50,7 +53,7 @@ def read_stored(api: CollectorApi) -> Stored:
 
 def build_query(catalog: Sequence[Sequence[str]]) -> str:
     """The one query, from the rows of `catalog`."""
-    return "\nUNION ALL\n".join([_BATCHES, *(_tally(name, labels) for name, labels in _labels(catalog).items() if name != "batch")])
+    return "\nUNION ALL\n".join([_BATCHES, *(_tally(name, labels) for name, labels in _labels(catalog).items())])
 
 
 def make_stored(rows: Sequence[Sequence[Any]]) -> Stored:
@@ -74,6 +77,8 @@ def _labels(catalog: Sequence[Sequence[str]]) -> dict[str, list[str]]:
     """What tells a row apart, by measurement: its labels and its time; of log entries, the message alone."""
     labels: dict[str, list[str]] = {}
     for measurement, column, kind in catalog:
+        if measurement in NOT_SAMPLED:
+            continue
         apart = labels.setdefault(measurement, ["message"] if measurement == "log" else ["ts"])
         if kind == "label" and measurement != "log":
             apart.append(column)
