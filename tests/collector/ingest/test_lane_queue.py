@@ -1,0 +1,67 @@
+import asyncio
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+from watchdesk_collector.ingest.lane_queue import LaneQueue
+
+
+@dataclass(frozen=True)
+class Entry:
+    number: int
+    bytes: int
+    rows: int = 1
+
+
+class Gauge:
+    """Sums what a queue says of its changes."""
+
+    def __init__(self) -> None:
+        self.now = self.highest = 0
+
+    def change(self, bytes_: int) -> None:
+        self.now += bytes_
+        self.highest = max(self.highest, self.now)
+
+
+@given(sizes=st.lists(st.integers(1, 50), min_size=1, max_size=40), rows=st.integers(1, 5))
+def test_a_queue_never_holds_more_than_its_bound_and_one_entry_and_keeps_the_order(sizes: list[int], rows: int) -> None:
+    async def scenario() -> None:
+        gauge = Gauge()
+        queue: LaneQueue[Entry] = LaneQueue(60, on_change=gauge.change)
+        putting = [asyncio.create_task(queue.put(Entry(number, size))) for number, size in enumerate(sizes)]
+        taken: list[Entry] = []
+        while len(taken) < len(sizes):
+            await asyncio.sleep(0)
+            taken += queue.take(max_rows=rows)
+        await asyncio.gather(*putting)
+        assert sorted(entry.number for entry in taken) == list(range(len(sizes)))
+        assert gauge.highest < 60 + max(sizes)
+        assert gauge.now == 0
+
+    asyncio.run(scenario())
+
+
+def test_one_that_waits_for_room_waits_until_something_was_taken() -> None:
+    async def scenario() -> None:
+        queue: LaneQueue[Entry] = LaneQueue(10, on_change=lambda _: None)
+        await queue.put(Entry(1, 10))
+        waiting = asyncio.create_task(queue.put(Entry(2, 10)))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        assert [entry.number for entry in queue.take(max_rows=1)] == [1]
+        await waiting
+        assert [entry.number for entry in queue.take(max_rows=1)] == [2]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_taken_ends_with_the_entry_that_reaches_the_rows_asked_for() -> None:
+    async def scenario() -> None:
+        queue: LaneQueue[Entry] = LaneQueue(1000, on_change=lambda _: None)
+        for number in range(5):
+            await queue.put(Entry(number, 1, rows=10))
+        assert [entry.number for entry in queue.take(max_rows=25)] == [0, 1, 2]
+        assert len(queue) == 2
+
+    asyncio.run(scenario())
