@@ -46,6 +46,9 @@ check: setup  ## format, lint, types, imports, wire, generated files
 e2e: setup  ## run the end-to-end scenarios in full: outages of minutes, dozens of kill -9 (about 20 minutes)
 	@$(BIN)/pytest -q -s --full tests/e2e $(ARGS)
 
+chaos: setup  ## break agents and a collector 500 times, and count what is lost or doubled (about 30 minutes; as root also with full disks)
+	@$(BIN)/watchdesk selftest --rounds 500 $(ARGS)
+
 services: setup  ## test the systemd units under a real systemd, as root (about 2 minutes; needs mmdebstrap and systemd-container)
 	@tests/systemd/run.sh $(ARGS)
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from watchdesk_collector.cli.demo.certificates import TlsFiles, make_tls_files
-from watchdesk_collector.cli.demo.waiting import DemoError, Waiter
+from watchdesk_collector.cli.demo.waiting import Waiter
+from watchdesk_collector.cli.errors import CliError
 from watchdesk_collector.cli.selftest import configs, tmpfs
 from watchdesk_collector.cli.selftest.ledgers import Key, Ledgers
 from watchdesk_collector.cli.selftest.relay import Relay
@@ -118,7 +119,7 @@ class Arena:
 
 @contextmanager
 def opened(directory: Path, *, waiter: Waiter, seed: int, keep: bool) -> Iterator[Arena]:
-    """An arena in an empty folder, not yet started. What lies on its small disks stays in the folder when it is kept."""
+    """An arena in an empty folder, not yet started. What lies on its small disks stays in the folder when it is kept. **Errors**: CliError."""
     with ExitStack() as ending:
         collector = CollectorSeat(folder=directory / "collector", grpc_port=_free_port(), web_port=_free_port(), waiter=waiter)
         arena = Arena(directory=directory, waiter=waiter, seed=seed, collector=collector, tls=make_tls_files(directory / "tls"))
@@ -167,4 +168,4 @@ def _free_port() -> int:
             except OSError:
                 continue
             return port
-    raise DemoError("no port of 127.0.0.1 between 10240 and 32767 is free; end the programs that listen there")
+    raise CliError("no port of 127.0.0.1 between 10240 and 32767 is free; end the programs that listen there")

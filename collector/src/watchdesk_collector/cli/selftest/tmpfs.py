@@ -2,29 +2,40 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 
 FILLER = "filler"
 _BLOCK_BYTES = 1 << 20
 
 
+@cache
 def obstacle() -> str | None:
-    """Why no tmpfs can be mounted here, in a sentence; None when one can."""
+    """Why no tmpfs can be mounted here, in a sentence; None when one can. Found out by mounting one."""
     if os.geteuid() != 0:
         return "needs root, to mount a small disk that can be filled"
-    return None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with _tmpfs(Path(folder), size_bytes=_BLOCK_BYTES):
+                return None
+        except (OSError, subprocess.CalledProcessError):
+            return "needs the right to mount a small disk that can be filled"
 
 
 @contextmanager
 def mounted(folder: Path, *, size_bytes: int) -> Iterator[None]:
     """An empty disk of its own at `folder`, until the end; nothing where it cannot be."""
     folder.mkdir(parents=True, exist_ok=True)
-    if obstacle() is not None:
+    with nullcontext() if obstacle() else _tmpfs(folder, size_bytes=size_bytes):
         yield
-        return
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_bytes},mode=0700", "watchdesk-selftest", folder], check=True)
+
+
+@contextmanager
+def _tmpfs(folder: Path, *, size_bytes: int) -> Iterator[None]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_bytes},mode=0700", "watchdesk-selftest", folder], check=True, capture_output=True)
     try:
         yield
     finally:
