@@ -99,6 +99,25 @@ def test_opening_on_a_full_disk_works_and_leaves_the_rest_for_later(small_disk: 
     history.close()
 
 
+def test_on_a_full_disk_a_torn_log_is_cut_even_though_its_end_cannot_be_kept(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = small_disk / "history"
+    history = history_at(folder, free_space_floor=0)
+    history.commit([large(1, 10)], [])
+    history.commit([large(2, 50_000)], [])
+    history._close()
+    log = folder / "hot.duckdb.wal"
+    os.truncate(log, log.stat().st_size - 1)
+    ballast = fill(small_disk, leave=256 << 10)
+    history = history_at(folder, free_space_floor=0)
+    assert rows_by_seq(history) == {1: 10}
+    assert "cannot be kept" in caplog.text
+    assert not list(folder.glob("set-aside/*/*"))
+    ballast.unlink()
+    history.commit([large(2, 50_000)], [])
+    assert rows_by_seq(history) == {1: 10, 2: 50_000}
+    history.close()
+
+
 def test_an_export_to_a_full_disk_leaves_no_file_and_can_be_repeated(small_disk: Path) -> None:
     history = history_at(small_disk / "history", free_space_floor=0)
     history.commit([large(1, 200_000)], [])

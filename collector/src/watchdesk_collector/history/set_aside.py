@@ -4,6 +4,7 @@ Before it: a crash, a power cut or a failing disk. After it: `instance`, which o
 kept in `set-aside/`, or the disk is full and the log says so; nothing is touched while another process has the database.
 """
 
+import errno
 import fcntl
 import logging
 import os
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from watchdesk_collector.history.errors import HistoryLocked
+from watchdesk_collector.history.errors import HistoryFull, HistoryLocked, HistoryUnusable
 from watchdesk_collector.history.model import Unreplayed
 from watchdesk_collector.history.syncing import sync_folder
 from watchdesk_collector.history.wal import walk
@@ -37,7 +38,7 @@ def locked(database: Path) -> HistoryLocked:
 def cut_logs(database: Path, aside: Path) -> list[Unreplayed]:
     """Leave of the logs what holds whole transactions, for DuckDB to replay; the rest goes to `aside`. To be called while the database is closed.
 
-    **Errors**: HistoryLocked.
+    **Errors**: HistoryLocked, HistoryFull, HistoryUnusable.
     """
     with _hold(database):
         found: list[Unreplayed] = []
@@ -67,18 +68,20 @@ def _cut(path: Path, aside: Path) -> list[Unreplayed]:
     if not walked.sound:
         return [move(path, aside, walked.flaw, is_torn=walked.is_torn)]
     kept_as = _keep(path, walked.sound, aside)
-    _truncate(path, walked.sound)
+    with _explaining(path):
+        _truncate(path, walked.sound)
     cut = Unreplayed(log=path, bytes=walked.lost, kept_as=kept_as, because=walked.flaw, is_torn=walked.is_torn)
     _tell(cut)
     return [cut]
 
 
 def move(path: Path, aside: Path, because: str, *, is_torn: bool = False) -> Unreplayed:
-    """Set a whole log aside."""
-    aside.mkdir(parents=True, exist_ok=True)
+    """Set a whole log aside. **Errors**: HistoryFull, HistoryUnusable."""
     whole = Unreplayed(log=path, bytes=path.stat().st_size, kept_as=aside / path.name, because=because, is_torn=is_torn)
-    path.rename(aside / path.name)
-    _sync_folders(aside, path.parent)
+    with _explaining(path):
+        aside.mkdir(parents=True, exist_ok=True)
+        path.rename(aside / path.name)
+        _sync_folders(aside, aside.parent, path.parent)
     _tell(whole)
     return whole
 
@@ -150,6 +153,15 @@ def _hold(database: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise locked(database) from error
         yield
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = HistoryFull if error.errno == errno.ENOSPC else HistoryUnusable
+        raise kind(f"{path} does not replay and cannot be set aside: {error.strerror}; make its disk writable and start again") from error
 
 
 def _sync_folders(*folders: Path) -> None:
