@@ -63,7 +63,7 @@ def encode_ours(load: Load, host: int) -> None:
     payloads = []
     for first in range(0, load.seconds, load.ticks):
         batch = [_samples(slots(table, first, first + load.ticks), one) for table, one in zip(tables, MEASUREMENTS, strict=True)]
-        payloads += encode_batches(batch, max_bytes=MAX_BATCH_BYTES)
+        payloads += [encoded.payload for encoded in encode_batches(batch, max_bytes=MAX_BATCH_BYTES)]
     load.ours(host).write_bytes(pickle.dumps(payloads))
 
 

@@ -10,6 +10,7 @@ import pytest
 from agent.unpacking import tables_of
 from fakes import FakeClock
 from watchdesk_agent.flush import MAX_WAITING_ROWS, Flush
+from watchdesk_agent.log_tail import LogTail
 from watchdesk_agent.logs import LogConfig, LogReader
 from watchdesk_agent.logs.config import StartAt
 from watchdesk_agent.model import Samples
@@ -34,7 +35,16 @@ def spool(tmp_path: Path, clock: FakeClock) -> Iterator[Spool]:
 
 def make_flush(spool: Spool, clock: FakeClock, *, logs: LogReader | None = None, phase: float = 0.0, told: list[None] | None = None) -> Flush:
     on_spooled = (lambda: told.append(None)) if told is not None else lambda: None
-    return Flush(spool=spool, logs=logs, clock=clock, interval_s=10.0, phase=phase, max_batch_bytes=lambda: 100_000, on_spooled=on_spooled)
+    return Flush(
+        spool=spool,
+        logs=LogTail(logs, spool=spool, clock=clock, marker="here") if logs else None,
+        clock=clock,
+        interval_s=10.0,
+        phase=phase,
+        max_batch_bytes=lambda: 100_000,
+        is_connected=lambda: True,
+        on_spooled=on_spooled,
+    )
 
 
 def spooled(spool: Spool) -> list[pb.Batch]:
@@ -47,7 +57,7 @@ def spooled(spool: Spool) -> list[pb.Batch]:
 
 
 def messages(spool: Spool) -> list[str]:
-    return [text for batch in spooled(spool) for text in batch.tables[0].texts if text.startswith("error:")]
+    return [text for batch in spooled(spool) for table in batch.tables[:1] for text in table.texts if text.startswith("error:")]
 
 
 def follow(folder: Path, positions: dict[str, str]) -> LogReader:
@@ -117,7 +127,7 @@ def test_log_lines_that_a_full_disk_did_not_take_are_read_again(tmp_path: Path, 
         assert spool.stats().dropped_batches >= 3
         assert messages(spool) == []
         (small / "filler").unlink()
-        for _ in range(3):
+        for _ in range(6):
             clock.advance(60)
             flush.add(Samples(LEVEL, [(0, (1.0,))]))
             flush.flush()

@@ -30,8 +30,8 @@ ROWS = st.tuples(
 
 
 def batch_of(*collected: Samples) -> pb.Batch:
-    [payload] = encode_batches(collected, max_bytes=10**9)
-    return pb.Batch.FromString(payload)
+    [encoded] = encode_batches(collected, max_bytes=10**9)
+    return pb.Batch.FromString(encoded.payload)
 
 
 def table_of(samples: Samples) -> pb.Table:
@@ -74,11 +74,12 @@ def test_every_value_comes_back(rows: list[TimedRow]) -> None:
     st.integers(200, 4000),
 )
 def test_batches_are_split_by_rows_to_fit_and_no_row_is_lost(rows: list[TimedRow], max_bytes: int) -> None:
-    payloads = encode_batches([Samples(MIXED, rows), Samples(MIXED, [])], max_bytes=max_bytes)
-    batches = [pb.Batch(tables=tables_of(pb.Batch.FromString(payload))) for payload in payloads]
+    encoded = encode_batches([Samples(MIXED, rows), Samples(MIXED, [])], max_bytes=max_bytes)
+    batches = [pb.Batch(tables=tables_of(pb.Batch.FromString(one.payload))) for one in encoded]
+    assert [[len(samples.rows) for samples in one.samples] for one in encoded] == [[table.rows for table in batch.tables] for batch in batches]
     assert sum(table.rows for batch in batches for table in batch.tables) == len(rows)
     assert [ts for batch in batches for table in batch.tables for ts, _ in decode(table)] == [ts for ts, _ in rows]
-    assert all(fits(payload, max_bytes) or sum(table.rows for table in batch.tables) == 1 for payload, batch in zip(payloads, batches, strict=True))
+    assert all(fits(one.payload, max_bytes) or sum(len(samples.rows) for samples in one.samples) == 1 for one in encoded)
 
 
 def fits(payload: bytes, max_bytes: int) -> bool:

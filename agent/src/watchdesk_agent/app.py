@@ -17,9 +17,10 @@ from pathlib import Path
 from watchdesk_proto.sd_notify import notify, watchdog_interval_s
 
 from watchdesk_agent import __version__
-from watchdesk_agent.clock import Clock, SystemClock
+from watchdesk_agent.clock import Clock, SystemClock, to_us
 from watchdesk_agent.config import Config, SamplingConfig
 from watchdesk_agent.flush import Flush
+from watchdesk_agent.log_tail import LogTail
 from watchdesk_agent.logs import LogReader, LogSourceSampler
 from watchdesk_agent.model import Sampler, Samples, TimedRow
 from watchdesk_agent.probes.measurement import MEASUREMENT as PROBE
@@ -27,8 +28,8 @@ from watchdesk_agent.probes.runner import ProbeRunner
 from watchdesk_agent.sampling import SAMPLERS, SamplingContext
 from watchdesk_agent.schedule import Health, Schedule
 from watchdesk_agent.self_sampling import AgentSampler, SamplerHealthSampler
-from watchdesk_agent.spool import Spool
-from watchdesk_agent.state import hold_state_dir, read_agent_id
+from watchdesk_agent.spool import Spool, TheirPositions
+from watchdesk_agent.state import hold_state_dir, read_agent_id, read_marker
 from watchdesk_agent.uplink import Introduction, Tally, Uplink
 
 log = logging.getLogger(__name__)
@@ -46,24 +47,26 @@ class Agent:
     def __init__(self, config: Config, *, clock: Clock, agent_id: str, epoch: int, make_spool: Callable[..., Spool] = Spool) -> None:
         self.tally = Tally()
         self.spool = make_spool(config.state_dir / "spool.db", config=config.spool, epoch=epoch, clock=clock)
+        boot_id = BOOT_ID.read_text(encoding="ascii").strip()
         self._uplink = Uplink(
             config=config.collector,
-            introduction=Introduction(
-                agent_id=agent_id, host=config.host, boot_id=BOOT_ID.read_text(encoding="ascii").strip(), agent_version=__version__
-            ),
+            introduction=Introduction(agent_id=agent_id, host=config.host, boot_id=boot_id, agent_version=__version__),
             spool=self.spool,
             clock=clock,
             tally=self.tally,
             random=random.random,
+            compare=self._compare_positions,
         )
         logs = LogReader(config.log, positions=self.spool.positions()) if config.log else None
+        self._tail = LogTail(logs, spool=self.spool, clock=clock, marker=read_marker(config.state_dir)) if logs else None
         self._flush = Flush(
             spool=self.spool,
-            logs=logs,
+            logs=self._tail,
             clock=clock,
             interval_s=config.sampling.flush_interval,
             phase=zlib.crc32(agent_id.encode()) / 2**32,
             max_batch_bytes=self._uplink.max_batch_bytes,
+            is_connected=lambda: self.tally.is_connected,
             on_spooled=self._uplink.wake,
         )
         health = Health()
@@ -79,6 +82,8 @@ class Agent:
             health=health,
             deliver=self._flush.add,
         )
+        booted_us = to_us(clock.now()) - round(clock.boottime_s() * 1e6)
+        self.spool.begin(self.schedule.cadences(), boot_id=boot_id, booted_us=booted_us, is_copy=self.holds_logs)
         self._probes = ProbeRunner(probes=config.probe, clock=clock)
         self._stop = threading.Event()
         self._threads = [
@@ -86,6 +91,11 @@ class Agent:
             threading.Thread(target=self._flush.run, args=(self._stop,), name="flush"),
             threading.Thread(target=self.schedule.run, args=(self._stop,), name="schedule"),
         ]
+
+    @property
+    def holds_logs(self) -> bool:
+        """Whether logs are not read until the collector has been asked."""
+        return self._tail is not None and self._tail.is_held
 
     def start(self) -> None:
         for thread in self._threads:
@@ -106,6 +116,9 @@ class Agent:
         uplink.join()
         self.spool.close()
         log.info("agent stopped: %d samples taken since its start", self._flush.rows_taken)
+
+    def _compare_positions(self, theirs: TheirPositions | None) -> None:
+        self._flush.compare(theirs)
 
     def _add_probe_row(self, row: TimedRow) -> None:
         self._flush.add(Samples(PROBE, [row]))
@@ -138,7 +151,8 @@ def run(config: Config, *, clock: Clock | None = None, make_spool: Callable[...,
 
 def _report(agent: Agent) -> None:
     uplink = "connected" if agent.tally.is_connected else "not connected"
-    status = f"STATUS={uplink}; {agent.spool.stats().batches} batches in the spool"
+    held = "; logs wait for the collector, for the state directory was copied or restored" if agent.holds_logs else ""
+    status = f"STATUS={uplink}; {agent.spool.stats().batches} batches in the spool{held}"
     notify(*(["WATCHDOG=1"] if agent.schedule.overdue_s() < OVERDUE_S else []), status)
 
 

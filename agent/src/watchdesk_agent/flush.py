@@ -1,6 +1,6 @@
 """From rows to the spool: what samplers and probes delivered since the last flush, and what the logs have to say, become batches on disk.
 
-Before it: `schedule`, probes and log readers. After it: `spool`. Invariant: log positions are written in the transaction of the batch that holds the
+Before it: `schedule`, probes and `log_tail`. After it: `spool`. Invariant: log positions are written in the transaction of the batch that holds the
 lines; while the disk is full no log is read, and what was read last is read again, so that lines wait in their file.
 
 The flush interval is apart from the sampling interval, and its phase differs from host to host, so that a fleet does not send all at once.
@@ -8,42 +8,20 @@ The flush interval is apart from the sampling interval, and its phase differs fr
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from watchdesk_proto.catalogue import Measurement
-
-from watchdesk_agent.clock import Clock, to_us
-from watchdesk_agent.logs.measurements import LOG
-from watchdesk_agent.model import Samples, TimedRow
-from watchdesk_agent.spool import Spool
-from watchdesk_agent.wire import encode_batches, encode_declaration
+from watchdesk_agent.clock import Clock
+from watchdesk_agent.log_tail import NOTHING, Lines, LogTail
+from watchdesk_agent.model import Cause, Samples, TimedRow
+from watchdesk_agent.schedule import Stretch, blame, join, missed_samples, stretches_of
+from watchdesk_agent.spool import Spool, TheirPositions
+from watchdesk_agent.wire import Encoded, encode_batches, encode_declaration
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING_ROWS = 50_000  # some 25 MB; reached only when the spool's disk hangs
-MAX_LOG_BYTES = 512 * 1024
-
-
-class LogChunk(Protocol):
-    """What logs had to say, and how far they are read once that is kept."""
-
-    @property
-    def rows(self) -> Sequence[TimedRow]: ...
-
-    @property
-    def positions(self) -> Mapping[str, str]: ...
-
-    @property
-    def has_more(self) -> bool: ...
-
-
-class LogReader(Protocol):
-    """Reads on from where it stopped, or from the positions it is given when what it read could not be kept."""
-
-    def poll(self, *, now_us: int, limit_bytes: int) -> LogChunk: ...
-
-    def restart(self, positions: Mapping[str, str]) -> None: ...
+DROPPED_BECAUSE = "the spool's disk did not answer"
 
 
 class Flush:
@@ -53,11 +31,12 @@ class Flush:
         self,
         *,
         spool: Spool,
-        logs: LogReader | None,
+        logs: LogTail | None,
         clock: Clock,
         interval_s: float,
         phase: float,
         max_batch_bytes: Callable[[], int],
+        is_connected: Callable[[], bool],
         on_spooled: Callable[[], None],
     ) -> None:
         self._spool = spool
@@ -66,10 +45,13 @@ class Flush:
         self._interval_s = interval_s
         self._phase_s = phase * interval_s
         self._max_batch_bytes = max_batch_bytes
+        self._is_connected = is_connected
         self._on_spooled = on_spooled
         self._lock = threading.Lock()
-        self._waiting: dict[str, tuple[Measurement, list[TimedRow]]] = {}
+        self._turn = threading.Lock()  # held from reading logs until their lines are spooled
+        self._waiting: dict[str, tuple[Samples, list[TimedRow]]] = {}
         self._waiting_rows = 0
+        self._lost: list[Stretch] = []
         self._declared: set[str] = set()
         self._is_disk_full = False
         self._logs_have_more = False
@@ -81,10 +63,10 @@ class Flush:
         with self._lock:
             self.rows_taken += len(samples.rows)
             if self._waiting_rows + len(samples.rows) > MAX_WAITING_ROWS:
-                self._drop(len(samples.rows))
+                self._drop(samples)
                 return
             self._waiting_rows += len(samples.rows)
-            _, rows = self._waiting.setdefault(samples.measurement.name, (samples.measurement, []))
+            _, rows = self._waiting.setdefault(samples.measurement.name, (samples, []))
             rows.extend(samples.rows)
 
     def run(self, stop: threading.Event) -> None:
@@ -100,39 +82,59 @@ class Flush:
 
     def flush(self) -> None:
         """Make what waits durable."""
-        lines, positions = self._read_logs()
-        collected = [*self._take(), *lines]
-        payloads = encode_batches(collected, max_bytes=self._max_batch_bytes())
-        if payloads or positions:
-            self._keep(payloads, {samples.measurement.name: samples.measurement for samples in collected}, positions)
+        with self._turn:
+            lines = self._read_logs()
+            taken, lost = self._take()
+            batches = encode_batches([*taken, *self._take_lost()], max_bytes=self._max_batch_bytes())
+            if batches or lost or lines.batches or lines.positions:
+                self._keep(batches, lost, lines)
 
-    def _keep(self, payloads: Sequence[bytes], measurements: Mapping[str, Measurement], positions: Mapping[str, str]) -> None:
+    def compare(self, theirs: TheirPositions | None) -> None:
+        """The collector has said which log positions it holds. **Errors**: as `LogTail.compare`."""
+        with self._turn:
+            if self._logs is not None:
+                self._logs.compare(theirs)
+
+    def _keep(self, batches: Sequence[Encoded], lost: Sequence[Stretch], lines: Lines) -> None:
+        everything = [*batches, *lines.batches]
+        measurements = {samples.measurement.name: samples.measurement for batch in everything for samples in batch.samples}
         fresh = [measurement for name, measurement in measurements.items() if name not in self._declared]
-        declarations = {measurement.schema_id: encode_declaration(measurement) for measurement in fresh}
-        if self._spool.append(payloads, declarations=declarations, positions=positions):
-            self._is_disk_full = False
+        is_kept = self._spool.append(
+            [batch.payload for batch in everything],
+            declarations={measurement.schema_id: encode_declaration(measurement) for measurement in fresh},
+            positions=lines.positions,
+            contents=[stretches_of(batch.samples) for batch in everything],
+            lost=lost,
+            ordered=len(lines.batches),
+        )
+        self._is_disk_full = not is_kept
+        if is_kept:
             self._declared.update(measurements)
             self._on_spooled()
-        else:
-            self._is_disk_full = True
-            if self._logs is not None and positions:
-                self._logs.restart(self._spool.positions())
+        if self._logs is not None:
+            self._logs.note(lines, is_kept=is_kept)
 
-    def _take(self) -> list[Samples]:
+    def _take(self) -> tuple[list[Samples], list[Stretch]]:
         with self._lock:
             waiting, self._waiting, self._waiting_rows = self._waiting, {}, 0
-        return [Samples(measurement, rows) for measurement, rows in waiting.values()]
+            lost, self._lost = self._lost, []
+        return [replace(first, rows=rows) for first, rows in waiting.values()], lost
 
-    def _read_logs(self) -> tuple[list[Samples], Mapping[str, str]]:
+    def _take_lost(self) -> list[Samples]:
+        """What is lost is told once there is somebody to tell: until then one stretch grows, instead of many being spooled and lost again."""
+        return [missed_samples(self._spool.take_lost())] if self._is_connected() else []
+
+    def _read_logs(self) -> Lines:
         self._logs_have_more = False
         if self._logs is None or self._is_disk_full:
-            return [], {}
-        chunk = self._logs.poll(now_us=to_us(self._clock.now()), limit_bytes=MAX_LOG_BYTES)
-        self._logs_have_more = chunk.has_more
-        self.rows_taken += len(chunk.rows)
-        return [Samples(LOG, chunk.rows)], chunk.positions
+            return NOTHING
+        lines = self._logs.read(max_bytes=self._max_batch_bytes())
+        self._logs_have_more = lines.has_more
+        self.rows_taken += lines.rows
+        return lines
 
-    def _drop(self, rows: int) -> None:
+    def _drop(self, samples: Samples) -> None:
         if not self.rows_dropped:
             log.error("the spool's disk does not answer: new samples are dropped and counted (dropped_rows_total)")
-        self.rows_dropped += rows
+        self.rows_dropped += len(samples.rows)
+        self._lost = join([*self._lost, *blame(stretches_of([samples]), Cause.SPOOL_OVERFLOW, DROPPED_BECAUSE)])

@@ -45,6 +45,12 @@ def read_agent_id(path: Path) -> str:
         raise StateError(f"{file} cannot be written: {error.strerror}; make room or set the rights of state_dir") from error
 
 
+def read_marker(path: Path) -> str:
+    """Tells the state directory from each of its copies: the inode of the identity's file, and when that was last changed, which none can keep."""
+    status = (path / "agent_id").stat()
+    return f"{status.st_ino}:{status.st_ctime_ns}"
+
+
 def _write_durably(file: Path, content: str) -> None:
     """Whole or not at all, even through a power failure."""
     fresh = file.with_name(file.name + ".new")

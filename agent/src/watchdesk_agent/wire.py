@@ -6,7 +6,8 @@ what a sampler may rightly return (None, NaN, any text, any integer) is encodabl
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from watchdesk_proto.catalogue import Column, Kind, Measurement, Type
 from watchdesk_proto.v1 import ingest_pb2 as pb
@@ -16,6 +17,7 @@ from watchdesk_agent.model import Samples, TimedRow, Value
 NULL_INT64 = -(2**63)
 MAX_INT64 = 2**63 - 1
 NAN = float("nan")
+POSITION_BYTES = 16  # what the wire adds to a key and its position
 
 DEFLATE_FROM_BYTES = 4096  # less is sent as it is: a second's samples would cost the collector more to inflate than they save
 DEFLATE_LEVEL = 6
@@ -29,6 +31,14 @@ KINDS = {
 TYPES = {Type.FLOAT64: pb.COLUMN_TYPE_FLOAT64, Type.INT64: pb.COLUMN_TYPE_INT64, Type.TEXT: pb.COLUMN_TYPE_TEXT}
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A serialized Batch without number and lane, and what it holds."""
+
+    payload: bytes
+    samples: Sequence[Samples]
+
+
 def encode_declaration(measurement: Measurement) -> bytes:
     """A serialized Declaration of a measurement."""
     columns = [pb.Column(name=c.name, kind=KINDS[c.kind], type=TYPES[c.type], unit=c.unit, help=c.help) for c in measurement.columns]
@@ -36,17 +46,34 @@ def encode_declaration(measurement: Measurement) -> bytes:
     return declaration.SerializeToString()
 
 
-def encode_batches(collected: Sequence[Samples], *, max_bytes: int) -> list[bytes]:
-    """Serialized Batches without number and lane, each at most `max_bytes` unless a single row is larger; none when there are no rows."""
+def encode_batches(collected: Sequence[Samples], *, max_bytes: int) -> list[Encoded]:
+    """Batches, each at most `max_bytes` unless a single row is larger; none when there are no rows."""
     filled = [samples for samples in collected if samples.rows]
     if not filled:
         return []
     batch = _pack(filled)
     payload = batch.SerializeToString()
     if max(len(payload), batch.content_bytes) <= max_bytes or sum(len(samples.rows) for samples in filled) == 1:
-        return [payload]
+        return [Encoded(payload, filled)]
     first, second = _halves(filled)
     return [*encode_batches(first, max_bytes=max_bytes), *encode_batches(second, max_bytes=max_bytes)]
+
+
+def encode_ordered(lines: Samples, positions: Mapping[str, str], *, max_bytes: int) -> list[Encoded]:
+    """Batches of log lines, to be stored in this order; the last, which may be without lines, holds the positions behind them all.
+
+    There are several only when lines and positions together are larger than `max_bytes`.
+    """
+    room = max(1, max_bytes - sum(len(key) + len(value) + POSITION_BYTES for key, value in positions.items()))
+    *before, last = encode_batches([lines], max_bytes=room) or [Encoded(b"", [])]
+    batch = pb.Batch.FromString(last.payload)
+    batch.log_positions.update(positions)
+    return [*before, Encoded(batch.SerializeToString(), last.samples)]
+
+
+def position_keys(payload: bytes) -> set[str]:
+    """Whose positions a serialized Batch holds; without those that it says to forget."""
+    return {key for key, value in pb.Batch.FromString(payload).log_positions.items() if value}
 
 
 def _pack(filled: Sequence[Samples]) -> pb.Batch:
@@ -110,7 +137,7 @@ def _halves(collected: Sequence[Samples]) -> tuple[list[Samples], list[Samples]]
         rest: Sequence[TimedRow] = samples.rows[len(taken) :]
         room -= len(taken)
         if taken:
-            first.append(Samples(samples.measurement, taken))
+            first.append(replace(samples, rows=taken))
         if rest:
-            second.append(Samples(samples.measurement, rest))
+            second.append(replace(samples, rows=rest))
     return first, second

@@ -9,7 +9,7 @@ import trustme
 from agent.uplink.small_collector import SmallCollector
 from fakes import FakeClock
 from watchdesk_agent.model import Samples
-from watchdesk_agent.spool import Spool, SpoolConfig
+from watchdesk_agent.spool import Spool, SpoolConfig, TheirPositions
 from watchdesk_agent.uplink import Introduction, Tally, Uplink, UplinkConfig
 from watchdesk_agent.wire import encode_batches, encode_declaration
 from watchdesk_proto.catalogue import Measurement, gauge, text
@@ -32,6 +32,7 @@ class Rig:
         self.token_file.write_text("secret\n")
         self.spool = Spool(folder / "spool.db", config=SpoolConfig(), epoch=EPOCH, clock=self.clock)
         self.uplink: Uplink | None = None
+        self.compared: list[TheirPositions | None] = []
 
     def connect(self) -> None:
         """Start the uplink; `disconnect` before another start."""
@@ -42,6 +43,7 @@ class Rig:
             clock=self.clock,
             tally=self.tally,
             random=lambda: 0.0,
+            compare=self.compared.append,
         )
         self._thread = threading.Thread(target=self.uplink.run)
         self._thread.start()
@@ -56,8 +58,8 @@ class Rig:
     def append(self, batches: int = 1, note: str = "") -> None:
         """Spool batches of one row each, as a flush does."""
         for number in range(batches):
-            payloads = encode_batches([Samples(LEVEL, [(1_767_225_600_000_000 + number, (float(number), note))])], max_bytes=10**9)
-            assert self.spool.append(payloads, declarations={LEVEL.schema_id: encode_declaration(LEVEL)}, positions={})
+            encoded = encode_batches([Samples(LEVEL, [(1_767_225_600_000_000 + number, (float(number), note))])], max_bytes=10**9)
+            assert self.spool.append([one.payload for one in encoded], declarations={LEVEL.schema_id: encode_declaration(LEVEL)}, positions={})
             if self.uplink is not None:
                 self.uplink.wake()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class SpoolError(Exception):
@@ -26,6 +26,10 @@ SCHEMA = """
         spooled_us INTEGER NOT NULL,
         is_done INTEGER NOT NULL DEFAULT 0,    -- the collector has stored or rejected it; kept until that is checkpointed
         payload BLOB NOT NULL,
+        contents TEXT NOT NULL DEFAULT '[]',   -- the slots that it accounts for
+        is_ordered INTEGER NOT NULL DEFAULT 0, -- it holds log lines and positions: the collector stores those in the order of spooling
+        follows_epoch INTEGER,                 -- the ordered batch before it that held positions, and is not given up; 0 when there was none
+        follows_seq INTEGER,
         UNIQUE (epoch, seq)
     );
     CREATE INDEX batch_by_state ON batch (is_done, id);
@@ -44,7 +48,12 @@ SCHEMA = """
 
     CREATE TABLE position (                    -- how far each log is read, as of the newest batch
         source TEXT PRIMARY KEY,
-        value TEXT NOT NULL
+        value TEXT NOT NULL,                   -- empty: forgotten, and the collector is yet to be told
+        is_told INTEGER NOT NULL DEFAULT 0     -- it is as in the newest ordered batch
+    );
+
+    CREATE TABLE home (                        -- one row: the marker that lay beside this file, by which a copy is known
+        marker TEXT NOT NULL
     );
 
     CREATE TABLE total (                       -- one row, kept by the triggers
@@ -58,8 +67,63 @@ SCHEMA = """
     CREATE TRIGGER batch_removed AFTER DELETE ON batch BEGIN
         UPDATE total SET batches = batches - 1, bytes = bytes - length(old.payload);
     END;
+"""
 
-    PRAGMA user_version = 1;
+ORDER = """
+    CREATE TABLE head (                        -- one row: the newest ordered batch that held positions, and is not given up; 0 when there was none
+        epoch INTEGER NOT NULL,
+        seq INTEGER NOT NULL
+    );
+    INSERT INTO head VALUES (0, 0);
+    CREATE INDEX batch_unsent ON batch (is_ordered, id) WHERE is_done = 0;
+    CREATE INDEX batch_follows ON batch (follows_epoch, follows_seq) WHERE is_ordered;
+    CREATE TRIGGER batch_given_up AFTER DELETE ON batch WHEN old.is_ordered AND NOT old.is_done BEGIN
+        UPDATE batch SET follows_epoch = old.follows_epoch, follows_seq = old.follows_seq
+        WHERE is_ordered AND follows_epoch = old.epoch AND follows_seq = old.seq;
+        UPDATE head SET epoch = old.follows_epoch, seq = old.follows_seq WHERE epoch = old.epoch AND seq = old.seq;
+    END;
+"""
+
+ACCOUNTS = """
+    CREATE TABLE covered (                     -- how far each sampler's slots are accounted for, as of the newest batch
+        sampler TEXT PRIMARY KEY,
+        interval_us INTEGER NOT NULL,
+        since_us INTEGER NOT NULL,             -- the first slot at this interval
+        until_us INTEGER NOT NULL,
+        is_proven INTEGER NOT NULL             -- it has told something
+    );
+
+    CREATE TABLE lost (                        -- slots that no batch will bring, until a batch tells so
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        sampler TEXT NOT NULL,
+        first_us INTEGER NOT NULL,
+        slots INTEGER NOT NULL,
+        interval_us INTEGER NOT NULL,
+        cause TEXT NOT NULL,
+        reason TEXT
+    );
+
+    CREATE TABLE dropped (                     -- batches that are in a hole now, and may have reached the collector before
+        epoch INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        contents TEXT NOT NULL
+    );
+
+    CREATE TABLE boot (                        -- one row: which boot of the host the last run of the agent saw
+        boot_id TEXT NOT NULL
+    );
+
+    PRAGMA user_version = 2;
+"""
+
+UPGRADE_FROM_1 = """
+    ALTER TABLE batch ADD COLUMN contents TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE batch ADD COLUMN is_ordered INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE batch ADD COLUMN follows_epoch INTEGER;
+    ALTER TABLE batch ADD COLUMN follows_seq INTEGER;
+    ALTER TABLE position ADD COLUMN is_told INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE home (marker TEXT NOT NULL);
 """
 
 TEMPORARY = """
@@ -111,7 +175,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(verdict)
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {ORDER} {ACCOUNTS} COMMIT;")
+    elif version == 1:
+        connection.executescript(f"BEGIN IMMEDIATE; {UPGRADE_FROM_1} {ORDER} {ACCOUNTS} COMMIT;")
     elif version != SCHEMA_VERSION:
         raise sqlite3.DatabaseError(f"it has format {version}, this agent reads format {SCHEMA_VERSION}")
     connection.execute(TEMPORARY)

@@ -4,10 +4,18 @@ import logging
 from pathlib import Path
 
 from watchdesk_agent.clock import Clock
+from watchdesk_agent.model import Cause
 
 log = logging.getLogger(__name__)
 
 TELL_EVERY_S = 600.0
+
+REASONS = {  # of a hole → what its slots are missing for, and more words
+    "spool_overflow": (Cause.SPOOL_OVERFLOW, "spool.max_bytes was reached"),
+    "spool_age": (Cause.SPOOL_OVERFLOW, "spool.max_age was reached"),
+    "disk_full": (Cause.SPOOL_OVERFLOW, "the spool's disk was full"),
+    "too_large": (Cause.REJECTED, "the batch was larger than the collector takes"),
+}
 
 
 class Losses:

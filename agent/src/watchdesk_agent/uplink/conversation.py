@@ -4,19 +4,21 @@ Before it: `uplink`, which opens streams. After it: the collector. Invariant: a 
 sent once per stream, and at most `max_in_flight` are unanswered.
 
 Two lanes: what is spooled from now on, and what was spooled within `FRESH_S` before, is live and goes first; what lay in the spool before that is
-backfill, and leaves a quarter of the window to the live lane.
+backfill, and leaves a quarter of the window to the live lane. How many bytes of backfill may be under way is the collector's word: what is live
+waits behind them on the way. Batches with log lines keep their order whatever the lane (see `spool.order`), and go before backfill.
 """
 
 import logging
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
 from watchdesk_agent.clock import Clock, to_us
-from watchdesk_agent.spool import Hole, Ranges, Spool, Spooled
+from watchdesk_agent.spool import Hole, Ranges, Spool, Spooled, TheirPositions
 from watchdesk_agent.uplink.tally import Tally
 from watchdesk_agent.wire import schema_ids_of
 
@@ -27,6 +29,8 @@ CLOCK_QUERY_EVERY_S = 60.0
 DEFAULT_LIMITS = pb.Limits(max_batch_bytes=1024 * 1024, max_in_flight=16, max_future_seconds=300)
 NUMBERING_BYTES = 64  # epoch, seq, lane and field headers, on top of what is spooled
 _NUMBERS = re.compile(r"\d+")
+
+Compare: TypeAlias = Callable[[TheirPositions | None], None]  # told the collector's log positions, if it has any; SpoolError ends the stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,21 +46,24 @@ class Introduction:
 class Conversation:
     """`requests` runs on one thread and `take` on another; `wake` may be called from any."""
 
-    def __init__(self, *, introduction: Introduction, spool: Spool, clock: Clock, tally: Tally) -> None:
+    def __init__(self, *, introduction: Introduction, spool: Spool, clock: Clock, tally: Tally, compare: Compare) -> None:
         self._introduction = introduction
         self._spool = spool
         self._clock = clock
         self._tally = tally
+        self._compare = compare
         self.limits = DEFAULT_LIMITS
         self.made_progress = False
         self._news = threading.Event()
         self._at_spool = threading.Lock()  # held by `requests` while it works with the spool
         self._is_closed = False
         self._is_welcome = False
-        self._in_flight: set[tuple[int, int]] = set()
+        self._in_flight: dict[tuple[int, int], int] = {}  # to the bytes of it that are backfill
         self._live_cursor = 0
         self._backfill_cursor = 0
         self._backfill_end = 0
+        self._ordered_cursor = 0
+        self._ordered_backfill: set[tuple[int, int]] = set()
         self._told_holes: set[Hole] = set()
         self._told_rejects: set[str] = set()  # reasons without their numbers: each is logged once per stream, all are counted
         self._declared: set[int] = set()
@@ -67,7 +74,7 @@ class Conversation:
         """What to say, in order; waits while there is nothing. Ends after `close`."""
         yield pb.StreamRequest(hello=self._hello())
         while not self._is_closed:
-            due = self._take_due()
+            due = self.due()
             yield from due
             if not due:
                 self._wait()
@@ -109,6 +116,14 @@ class Conversation:
             agent_version=who.agent_version,
             clock_us=self._greeted_us,
             spooled_epochs=sorted({self._spool.epoch, *self._spool.epochs()}),
+            samplers=[
+                pb.Sampler(name=one.sampler, interval_us=one.interval_us, since_us=one.since_us, is_proven=one.is_proven)
+                for one in self._spool.covered()
+            ],
+            backlog=[
+                pb.Backlog(epoch=one.epoch, seqs=pb.SeqRange(first=one.first, last=one.last), since_us=one.since_us, until_us=one.until_us)
+                for one in self._spool.backlog()
+            ],
         )
 
     def _wait(self) -> None:
@@ -116,7 +131,7 @@ class Conversation:
         self._news.wait(max(0.0, self._next_clock_query_s - self._clock.monotonic_s()) if self._is_welcome else None)
         self._news.clear()
 
-    def _take_due(self) -> list[pb.StreamRequest]:
+    def due(self) -> list[pb.StreamRequest]:
         """What can be said now: at most one batch, and what must come before it."""
         with self._at_spool:
             if self._is_closed or not self._is_welcome:
@@ -146,20 +161,45 @@ class Conversation:
             return
         batch.epoch, batch.seq, batch.lane = spooled.epoch, spooled.seq, lane
         yield from self._undeclared(schema_ids_of(batch))
-        self._in_flight.add((spooled.epoch, spooled.seq))
+        self._in_flight[spooled.epoch, spooled.seq] = len(spooled.payload) if lane == pb.LANE_BACKFILL else 0
         self._tally.sent_batches += 1
         yield pb.StreamRequest(batch=batch)
 
     def _next_batch(self) -> "tuple[Spooled, pb.Lane.ValueType] | None":
-        """The next batch that the window has room for, live before backfill."""
-        under_way, window = len(self._in_flight), self.limits.max_in_flight
-        if under_way < window and (spooled := self._spool.next_unsent(after=self._live_cursor)):
+        """The next batch that there is room for: live samples, then log lines in their order, then backfill."""
+        if self._has_room(pb.LANE_LIVE) and (spooled := self._spool.next_unsent(after=self._live_cursor, is_ordered=False)):
             self._live_cursor = spooled.id
             return spooled, pb.LANE_LIVE
-        if under_way < max(1, window - window // 4) and (spooled := self._spool.next_unsent(after=self._backfill_cursor, until=self._backfill_end)):
+        if ordered := self._next_ordered():
+            self._ordered_cursor = ordered[0].id
+            return ordered
+        spooled = self._spool.next_unsent(after=self._backfill_cursor, until=self._backfill_end, is_ordered=False)
+        if spooled and self._has_room(pb.LANE_BACKFILL, len(spooled.payload)):
             self._backfill_cursor = spooled.id
             return spooled, pb.LANE_BACKFILL
         return None
+
+    def _next_ordered(self) -> "tuple[Spooled, pb.Lane.ValueType] | None":
+        """The next batch that holds log lines. The collector keeps the order within a lane, so those of one lane wait for those of the other."""
+        spooled = self._spool.next_unsent(after=self._ordered_cursor, is_ordered=True)
+        if spooled is None:
+            return None
+        lane = pb.LANE_LIVE if spooled.id > self._backfill_end else pb.LANE_BACKFILL
+        if lane == pb.LANE_LIVE and not self._ordered_backfill.isdisjoint(tuple(self._in_flight)):
+            return None
+        if not self._has_room(lane, len(spooled.payload)):
+            return None
+        if lane == pb.LANE_BACKFILL:
+            self._ordered_backfill.add((spooled.epoch, spooled.seq))
+        return spooled, lane
+
+    def _has_room(self, lane: "pb.Lane.ValueType", size: int = 0) -> bool:
+        """Backfill leaves a quarter of the window, and has a bound of its own in bytes; with nothing of it under way, one goes whatever its size."""
+        window = self.limits.max_in_flight
+        if lane == pb.LANE_LIVE:
+            return len(self._in_flight) < window
+        under_way, limit = sum(tuple(self._in_flight.values())), self.limits.max_backfill_bytes
+        return len(self._in_flight) < max(1, window - window // 4) and (not under_way or not limit or under_way + size <= limit)
 
     def _undeclared(self, schema_ids: Iterable[int]) -> Iterator[pb.StreamRequest]:
         missing = set(schema_ids) - self._declared
@@ -174,6 +214,8 @@ class Conversation:
         self.limits = welcome.limits
         self._note_clocks(self._greeted_us, welcome.clock_us)
         self._spool.reconcile(_ranges(welcome.durable))
+        self._compare(_positions(welcome))
+        self._spool.watch(self._in_flight)
         self._backfill_end = self._live_cursor = self._spool.newest_id_before(to_us(self._clock.now()) - round(FRESH_S * 1e6))
         self._tally.is_connected = True
         self._is_welcome = True
@@ -192,14 +234,22 @@ class Conversation:
 
     def _settle(self, ranges: Ranges) -> int:
         """The collector is done with these seqs. Returns how many batches of this stream were among them."""
-        settled = {(epoch, seq) for epoch, seq in tuple(self._in_flight) if any(first <= seq <= last for first, last in ranges.get(epoch, ()))}
-        self._in_flight -= settled
+        settled = [(epoch, seq) for epoch, seq in tuple(self._in_flight) if any(first <= seq <= last for first, last in ranges.get(epoch, ()))]
+        for number in settled:
+            self._in_flight.pop(number, None)
         self.made_progress = True
         return len(settled)
 
     def _note_clocks(self, asked_us: int, collector_us: int) -> None:
         """The collector read its clock about halfway between the question and now."""
         self._tally.clock_offset_s = ((asked_us + to_us(self._clock.now())) / 2 - collector_us) / 1e6
+
+
+def _positions(welcome: pb.Welcome) -> TheirPositions | None:
+    if not welcome.HasField("log_positions"):
+        return None
+    theirs = welcome.log_positions
+    return TheirPositions(epoch=theirs.epoch, seq=theirs.seq, values=dict(theirs.values))
 
 
 def _ranges(message: Iterable[pb.EpochRanges]) -> Ranges:

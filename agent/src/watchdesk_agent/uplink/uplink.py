@@ -13,24 +13,32 @@ from watchdesk_proto.v1 import ingest_pb2 as pb
 from watchdesk_proto.v1.ingest_pb2_grpc import IngestServiceStub
 
 from watchdesk_agent.clock import Clock
-from watchdesk_agent.spool import Spool
+from watchdesk_agent.spool import Spool, SpoolError
 from watchdesk_agent.uplink.config import UplinkConfig
-from watchdesk_agent.uplink.conversation import DEFAULT_LIMITS, NUMBERING_BYTES, Conversation, Introduction
+from watchdesk_agent.uplink.conversation import DEFAULT_LIMITS, NUMBERING_BYTES, Compare, Conversation, Introduction
 from watchdesk_agent.uplink.credentials import CredentialError, open_channel, read_token
 from watchdesk_agent.uplink.tally import Tally
 from watchdesk_agent.uplink.trouble import Trouble, backoff_s, describe
 
 log = logging.getLogger(__name__)
 
-WELCOME_WITHIN_S = 10.0
+WELCOME_WITHIN_S = 30.0  # when a whole fleet returns at once, it takes the collector some seconds to greet everybody
 DRAIN_POLL_S = 0.05
 
 
 class Uplink:
-    """See the module. `random` gives numbers from 0 to 1, for the jitter of backoff."""
+    """See the module. `random` gives numbers from 0 to 1, for the jitter of backoff; `compare` is told the log positions of each Welcome."""
 
     def __init__(
-        self, *, config: UplinkConfig, introduction: Introduction, spool: Spool, clock: Clock, tally: Tally, random: Callable[[], float]
+        self,
+        *,
+        config: UplinkConfig,
+        introduction: Introduction,
+        spool: Spool,
+        clock: Clock,
+        tally: Tally,
+        random: Callable[[], float],
+        compare: Compare,
     ) -> None:
         self._config = config
         self._introduction = introduction
@@ -38,6 +46,7 @@ class Uplink:
         self._clock = clock
         self._tally = tally
         self._random = random
+        self._compare = compare
         self._limits = DEFAULT_LIMITS
         self._stop = threading.Event()
         self._call: grpc.RpcContext | None = None
@@ -81,7 +90,7 @@ class Uplink:
             token, channel = read_token(self._config), open_channel(self._config)
         except CredentialError as error:
             return Trouble(str(error), is_refusal=True)
-        conversation = Conversation(introduction=self._introduction, spool=self._spool, clock=self._clock, tally=self._tally)
+        conversation = Conversation(introduction=self._introduction, spool=self._spool, clock=self._clock, tally=self._tally, compare=self._compare)
         with channel:
             call = IngestServiceStub(channel).Stream(conversation.requests(), metadata=(("authorization", f"Bearer {token}"),))
             self._call, self._conversation = call, conversation
@@ -91,6 +100,8 @@ class Uplink:
                 self._listen(call, conversation)
             except grpc.RpcError:
                 return describe(call.code(), call.details() or "", self._config)
+            except SpoolError as error:
+                return Trouble(str(error))
             finally:
                 self._conversation = None
                 self._tally.is_connected = False
