@@ -20,7 +20,7 @@ RECORD_S = 6.0
 LINES = 40
 START_S = 30
 KINDS = ("cut", "flip", "cut", "flip", "twice")
-NAMES = "SELECT DISTINCT measurement FROM catalog ORDER BY ALL"
+NAMES = "SELECT DISTINCT measurement FROM catalog WHERE measurement NOT IN ('batch', 'completeness', 'gap') ORDER BY ALL"  # what is stored as rows
 ROWS = "SELECT '{name}', count(*), sum(hash(one)::HUGEINT)::VARCHAR FROM {name} AS one WHERE epoch_us(ts) <= {until_us}"
 BATCHES = "SELECT 'batch', count(*), sum(hash(seq, seq_to, outcome, content_hash)::HUGEINT)::VARCHAR FROM batch WHERE epoch = {epoch}"
 STORED = "SELECT coalesce(sum(seq_to - seq + 1), 0) FROM batch WHERE epoch = {epoch}"
@@ -109,8 +109,7 @@ class _Recorded:
 
     def _digest(self) -> Digest:
         """(table, rows, hash over all that is in them) of what the killed agent had sampled."""
-        names = [name for (name,) in self.here.rows(NAMES) if name != "batch"]
-        parts = [BATCHES.format(epoch=self.epoch), *(ROWS.format(name=name, until_us=self.until_us) for name in names)]
+        parts = [BATCHES.format(epoch=self.epoch), *(ROWS.format(name=name, until_us=self.until_us) for (name,) in self.here.rows(NAMES))]
         return self.here.rows(" UNION ALL ".join(parts) + " ORDER BY ALL")
 
 
