@@ -39,9 +39,13 @@ class LineWriter:
         """The round, from 1, in which a line was written; 0 before the first."""
         return bisect.bisect_right(self._firsts, number)
 
+    def write_line(self) -> None:
+        """The next line, to each log."""
+        number = self.lines + 1
+        for log in self._logs:
+            log.write(f"{datetime.now(UTC).isoformat()} ERROR writer: line {number}\n")
+        self.lines = number
+
     def _write(self) -> None:
         while not self._ended.wait(EVERY_S):
-            number = self.lines + 1
-            for log in self._logs:
-                log.write(f"{datetime.now(UTC).isoformat()} ERROR writer: line {number}\n")
-            self.lines = number
+            self.write_line()
