@@ -5,11 +5,13 @@ import operator
 import random
 from pathlib import Path
 
+import duckdb
 import pytest
 from collector.history.damage_kit import CHECKPOINTED, COMMITTED, LOG, Crashed, Outcome, change, check, flip, kept
 from collector.history.kit import START, batch, config, history_at, host, log_records, stored_seqs
 from fakes import FakeClock
 from watchdesk_collector.history import History, set_aside
+from watchdesk_collector.history.instance import STORAGE_VERSION
 from watchdesk_collector.metrics import Metrics
 
 
@@ -135,6 +137,19 @@ def test_the_log_of_an_earlier_time_is_set_aside(crashed: Crashed, tmp_path: Pat
     assert "checkpoint iteration does not match" in unreplayed.because
     assert stored_seqs(history) == [*range(1, COMMITTED), *range(100, 100 + checkpoints)]
     history.close()
+
+
+@pytest.mark.parametrize("moment", ["before_header", "before_truncate", "before_wal_finish"])
+def test_a_checkpoint_that_failed_twice_is_no_damage(crashed: Crashed, tmp_path: Path, moment: str) -> None:
+    """Both may leave the very same mark in the log."""
+    folder = crashed.copy(tmp_path / "history")
+    for abort in ("before_header", moment):
+        database = duckdb.connect(str(folder / "hot.duckdb"), config={"storage_compatibility_version": STORAGE_VERSION})
+        database.execute(f"SET debug_checkpoint_abort = '{abort}'")
+        with pytest.raises(duckdb.FatalException):
+            database.execute("CHECKPOINT")
+        database.close()
+    assert check(folder) == Outcome(set(range(1, COMMITTED + 1)), [])
 
 
 def test_a_second_log_without_its_first_is_set_aside(crashed: Crashed, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ VERSION = 2  # 1 had no checksums, 3 is encrypted; what is of another version is
 MAX_HEADER = 128
 FIELD = struct.Struct("<H")
 TYPE, VERSION_NUMBER, IDENTIFIER, ITERATION, END = (FIELD.pack(number) for number in (100, 101, 102, 103, 0xFFFF))
-VERSION_RECORD, FLUSH_RECORD = 98, 100
+VERSION_RECORD, CHECKPOINT_RECORD, FLUSH_RECORD = 98, 99, 100
 
 PREFIX = struct.Struct("<QQ")
 READ_BYTES = 1 << 20  # a multiple of 8
@@ -84,7 +84,8 @@ def walk(path: Path) -> Walk:
 class _Transactions:
     """Puts records together to transactions, and knows again what it has seen: the end of one that comes once more would be replayed twice.
 
-    No two are the same by right: each commit numbers its batches, each change of tables happens once.
+    No two are the same by right: each commit numbers its batches, each change of tables happens once. Marks of a checkpoint that began are the
+    exception, and do nothing when they are read twice.
     """
 
     def __init__(self) -> None:
@@ -100,7 +101,7 @@ class _Transactions:
         if record.type != FLUSH_RECORD:
             self._open.append(record)
             return False
-        endings = _endings(self._open)
+        endings = _endings([record for record in self._open if record.type != CHECKPOINT_RECORD])
         if endings and endings[-1] in self._endings:
             raise _Flaw("a transaction is there twice")
         self._endings.update(endings)
