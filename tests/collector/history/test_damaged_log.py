@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from collector.history.damage_kit import CHECKPOINTED, COMMITTED, LOG, Crashed, Outcome, change, check, flip, kept
-from collector.history.kit import START, batch, config, history_at, host, log_records, stored_seqs
+from collector.history.kit import START, batch, batch_seqs, config, history_at, host, log_records, stored_seqs
 from fakes import FakeClock
 from watchdesk_collector.history import History, set_aside
 from watchdesk_collector.history.instance import STORAGE_VERSION
@@ -139,17 +139,37 @@ def test_the_log_of_an_earlier_time_is_set_aside(crashed: Crashed, tmp_path: Pat
     history.close()
 
 
+def fail_checkpoint(folder: Path, moment: str) -> None:
+    database = duckdb.connect(str(folder / "hot.duckdb"), config={"storage_compatibility_version": STORAGE_VERSION})
+    database.execute(f"SET debug_checkpoint_abort = '{moment}'")
+    with pytest.raises(duckdb.FatalException):
+        database.execute("CHECKPOINT")
+    database.close()
+
+
 @pytest.mark.parametrize("moment", ["before_header", "before_truncate", "before_wal_finish"])
 def test_a_checkpoint_that_failed_twice_is_no_damage(crashed: Crashed, tmp_path: Path, moment: str) -> None:
     """Both may leave the very same mark in the log."""
     folder = crashed.copy(tmp_path / "history")
     for abort in ("before_header", moment):
-        database = duckdb.connect(str(folder / "hot.duckdb"), config={"storage_compatibility_version": STORAGE_VERSION})
-        database.execute(f"SET debug_checkpoint_abort = '{abort}'")
-        with pytest.raises(duckdb.FatalException):
-            database.execute("CHECKPOINT")
-        database.close()
+        fail_checkpoint(folder, abort)
     assert check(folder) == Outcome(set(range(1, COMMITTED + 1)), [])
+
+
+@pytest.mark.parametrize(("lost", "there"), [(0, {50}), (1, set()), (10**6, set())])
+def test_what_was_committed_while_a_checkpoint_ran_is_in_a_second_log(crashed: Crashed, tmp_path: Path, lost: int, there: set[int]) -> None:
+    folder = crashed.copy(tmp_path / "history")
+    fail_checkpoint(folder, "before_header")
+    history = history_at(crashed.copy(tmp_path / "later"))  # once opened, it is checkpointed
+    history.commit([batch(50)], [])
+    data = (tmp_path / "later" / LOG).read_bytes()
+    history.close()
+    (folder / f"{LOG}.checkpoint").write_bytes(data[: max(5, len(data) - lost)])
+    history = History(path=folder, config=config(), catalogue=(), hosts=lambda: [host()], clock=FakeClock(START), metrics=Metrics())
+    recovery = history.open()
+    assert set(batch_seqs(history)) == set(range(1, COMMITTED + 1)) | there
+    assert [one.log.name for one in recovery.unreplayed] == ([f"{LOG}.checkpoint"] if lost else [])
+    history.close()
 
 
 def test_a_second_log_without_its_first_is_set_aside(crashed: Crashed, tmp_path: Path) -> None:
