@@ -14,7 +14,7 @@ LOCKS := dev agent-test agent collector
 UV := .venv-lock/bin/uv
 export PYTHON
 
-.PHONY: help setup demo test test-agent check e2e services power-loss bench proto docs lock clean
+.PHONY: help setup demo test test-agent check e2e services damage power-loss bench proto docs lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ chaos: setup  ## break agents and a collector 500 times, and count what is lost 
 
 services: setup  ## test the systemd units under a real systemd, as root (about 2 minutes; needs mmdebstrap and systemd-container)
 	@tests/systemd/run.sh $(ARGS)
+
+damage: setup  ## damage the write-ahead log in 9,000 ways and start on each (about 12 minutes)
+	@$(BIN)/python tests/chaos/wal_sweep.py $(ARGS)
 
 power-loss: setup  ## cut the power of a virtual machine with the collector in it, 20 times, as root (10 minutes with KVM; needs qemu-system-x86)
 	@$(BIN)/python tests/chaos/power_loss.py $(ARGS)
