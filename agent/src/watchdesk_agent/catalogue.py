@@ -34,6 +34,7 @@ _INTRODUCTION = """\
 Every measurement is a table of that name in SQL and in rules. Each row also has `ts`, the slot it was taken for (UTC), and `host`, the host's name.
 Units stand in the names: `_seconds`, `_bytes`, `_ratio` (0 to 1), `_per_second`; `_total` is a counter, which only grows until its source restarts.
 A field is null where the host does not tell it. Rates are null in the first sample, and in the one after a counter was reset.
+Shares are rounded to 0.00001, rates to 0.01, and means of seconds to a microsecond.
 
 This page is written from the agent's samplers by `make docs`; edit them, not it.
 """

@@ -70,7 +70,7 @@ def test_sizes_and_ratio_are_those_of_df(kernel: Any) -> None:
         "total_bytes": 1000 * 4096,
         "used_bytes": 600 * 4096,
         "available_bytes": 300 * 4096,
-        "used_ratio": pytest.approx(600 / 900),
+        "used_ratio": pytest.approx(600 / 900, abs=1e-5),
         "inodes_total": 500,
         "inodes_free": 100,
         "inodes_used_ratio": pytest.approx(0.8),

@@ -16,5 +16,11 @@ def test_a_ratio_of_nothing_is_unknown() -> None:
     assert (ratio(1, 0), ratio(None, 5), ratio(5, None), ratio(1, 4)) == (None, None, None, 0.25)
 
 
+def test_quotients_are_rounded_to_what_a_reader_can_use() -> None:
+    assert ratio(1, 3) == 0.33333
+    assert per_second(1000, 0, 1.0003) == 999.7
+    assert per_second(1000, 0, 1.0003, digits=5) == 999.70009
+
+
 def test_a_counter_that_stands_still_grew_by_nothing() -> None:
     assert increase(5, 5) == 0

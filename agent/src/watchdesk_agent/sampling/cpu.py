@@ -12,6 +12,7 @@ from watchdesk_proto.catalogue import Column, Measurement, Type, counter, gauge
 
 from watchdesk_agent.model import Instant, Row, Value
 from watchdesk_agent.sampling.context import SamplingContext
+from watchdesk_agent.sampling.rates import RATIO_DIGITS
 
 Ticks: TypeAlias = tuple[int, ...]
 """Clock ticks per mode since boot, in the order of `MODES`."""
@@ -63,8 +64,8 @@ def measure_cpu(now: Ticks, before: Ticks | None, *, ticks_per_second: int) -> t
     seconds = [ticks / ticks_per_second for ticks in now]
     if not spent or not whole:
         return (None, *(None for _ in MODES), *seconds)
-    ratios = dict(zip(MODES, (ticks / whole for ticks in spent), strict=True))
-    return (1.0 - ratios["idle"] - ratios["iowait"], *ratios.values(), *seconds)
+    ratios = dict(zip(MODES, (round(ticks / whole, RATIO_DIGITS) for ticks in spent), strict=True))
+    return (round(1.0 - ratios["idle"] - ratios["iowait"], RATIO_DIGITS), *ratios.values(), *seconds)
 
 
 def _spent(now: Ticks, before: Ticks | None) -> tuple[int, ...] | None:

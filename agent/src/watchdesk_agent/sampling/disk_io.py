@@ -13,7 +13,7 @@ from watchdesk_proto.catalogue import Measurement, Type, counter, gauge, label
 from watchdesk_agent.model import Instant, Row, Value
 from watchdesk_agent.sampling.config import selector
 from watchdesk_agent.sampling.context import SamplingContext, read_text
-from watchdesk_agent.sampling.rates import increase, per_second, ratio
+from watchdesk_agent.sampling.rates import RATIO_DIGITS, increase, per_second
 
 MEASUREMENT = Measurement(
     name="disk_io",
@@ -45,6 +45,7 @@ MEASUREMENT = Measurement(
     ),
 )
 
+_AWAIT_DIGITS = 6
 _SECTOR_BYTES = 512  # the unit of /proc/diskstats, whatever the device's own sectors are
 
 
@@ -112,7 +113,7 @@ def _rates(now: DiskStats, before: DiskStats | None, elapsed_s: float) -> Iterab
         return (None,) * 9
     reads, writes = increase(now.reads, before.reads), increase(now.writes, before.writes)
     read_ms, write_ms = increase(now.read_ms, before.read_ms), increase(now.write_ms, before.write_ms)
-    busy = per_second(now.busy_ms / 1000, before.busy_ms / 1000, elapsed_s)
+    busy = per_second(now.busy_ms / 1000, before.busy_ms / 1000, elapsed_s, digits=RATIO_DIGITS)
     return (
         per_second(now.reads, before.reads, elapsed_s),
         per_second(now.writes, before.writes, elapsed_s),
@@ -121,14 +122,13 @@ def _rates(now: DiskStats, before: DiskStats | None, elapsed_s: float) -> Iterab
         _await_seconds(_sum(read_ms, write_ms), _sum(reads, writes)),
         _await_seconds(read_ms, reads),
         _await_seconds(write_ms, writes),
-        per_second(now.queued_ms / 1000, before.queued_ms / 1000, elapsed_s),
+        per_second(now.queued_ms / 1000, before.queued_ms / 1000, elapsed_s, digits=RATIO_DIGITS),
         None if busy is None else min(1.0, busy),
     )
 
 
 def _await_seconds(took_ms: float | None, completed: float | None) -> float | None:
-    mean_ms = ratio(took_ms, completed)
-    return None if mean_ms is None else mean_ms / 1000
+    return None if took_ms is None or not completed else round(took_ms / completed / 1000, _AWAIT_DIGITS)
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

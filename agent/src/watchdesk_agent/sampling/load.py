@@ -10,7 +10,7 @@ from watchdesk_proto.catalogue import Measurement, Type, counter, gauge
 
 from watchdesk_agent.model import Instant, Row
 from watchdesk_agent.sampling.context import SamplingContext, read_text
-from watchdesk_agent.sampling.rates import per_second
+from watchdesk_agent.sampling.rates import RATIO_DIGITS, per_second
 
 MEASUREMENT = Measurement(
     name="load",
@@ -71,7 +71,7 @@ def measure_load(now: Load, before: Load | None) -> Row:
     elapsed_s = now.monotonic_s - before.monotonic_s
     return (
         *now.averages,
-        *(average / now.cpus for average in now.averages),
+        *(round(average / now.cpus, RATIO_DIGITS) for average in now.averages),
         now.cpus,
         now.running,
         now.blocked,

@@ -14,7 +14,7 @@ from watchdesk_proto.catalogue import Measurement, Type, counter, gauge, label
 
 from watchdesk_agent.model import Instant, Row, Value
 from watchdesk_agent.sampling.context import SamplingContext, read_text
-from watchdesk_agent.sampling.rates import per_second
+from watchdesk_agent.sampling.rates import RATIO_DIGITS, per_second
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _fields(now: Mapping[str, Stall], before: Mapping[str, Stall], elapsed_s: fl
 def _share(now: Stall | None, before: Stall | None, elapsed_s: float) -> float | None:
     if now is None or before is None:
         return None
-    share = per_second(now.seconds_total, before.seconds_total, elapsed_s)
+    share = per_second(now.seconds_total, before.seconds_total, elapsed_s, digits=RATIO_DIGITS)
     return None if share is None else min(1.0, share)
 
 
