@@ -135,7 +135,8 @@ class Oracle:
             twice = (found.rows - found.different) - (due.rows - due.different)
             self._tell_growth(Evil.DOUBLED, twice, current_round, f"{what} holds samples twice", *series, "apart")
             self._tell_growth(Evil.LOST, due.rows - found.rows, current_round, f"{what} lacks samples of stored batches", *series, "fewer")
-            self._tell_growth(Evil.DOUBLED, found.rows - due.rows, current_round, f"{what} holds more samples than its batches", *series, "more")
+            strange = found.rows - due.rows - max(0, twice)
+            self._tell_growth(Evil.DOUBLED, strange, current_round, f"{what} holds samples that its batches do not", *series, "more")
             if found.rows == due.rows and found.times != due.times:
                 self._tell(Evil.LOST, 1, current_round, f"{what} holds other samples than were spooled", *series, "others")
 
