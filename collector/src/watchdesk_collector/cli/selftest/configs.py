@@ -25,6 +25,7 @@ generation_age = "2s"
 free_space_floor = "{FLOOR_BYTES >> 20}MiB"
 [sql]
 rows = 1000000
+timeout = "50s"
 [alerting]
 builtin = false
 """

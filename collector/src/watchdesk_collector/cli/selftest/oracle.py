@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watchdesk_collector.cli.selftest.ledgers import UNCOUNTED, Fact, Key, Ledgers, Story
+from watchdesk_collector.cli.selftest.ledgers import UNCOUNTED, Fact, Key, Ledgers
 from watchdesk_collector.cli.selftest.stored import Stored, StoredBatch, Tally
 
 
@@ -67,6 +67,10 @@ class Oracle:
         """What agents were told is stored. Ask before history is read: then it must be there."""
         return frozenset(key for key, story in self._ledgers.stories.items() if Fact.ACKED in story.facts)
 
+    def spooled(self) -> frozenset[Key]:
+        """What must arrive: all that was spooled, but what a round threw away."""
+        return frozenset(key for key, story in self._ledgers.stories.items() if Fact.SPOOLED in story.facts and not story.thrown_away)
+
     def check(self, stored: Stored, *, acked: frozenset[Key], current_round: int) -> Sequence[Finding]:
         """What can be said while agents run. The ledgers were read after `stored` was. Returns what is new."""
         known = len(self.findings)
@@ -80,17 +84,15 @@ class Oracle:
         """The end: nothing is under way any more. `missing_lines` has the rounds that lines which are not stored were written in, by host."""
         known = len(self.findings)
         self.check(stored, acked=self.acked(), current_round=0)
-        for key, story in self.unresolved(Outcomes(stored.batches)).items():
-            if not story.thrown_away:
+        outcomes = Outcomes(stored.batches)
+        for key in self.spooled():
+            story = self._ledgers.stories[key]
+            if key not in outcomes:
                 self._tell(Evil.LOST, story.size, story.round, f"batch {_name(key)} was spooled, and is neither stored nor given up", key, "gone")
         for host, rounds in missing_lines.items():
             for round_, lines in Counter(rounds).items():
                 self._tell(Evil.LOST, lines, round_, f"{lines} log lines of {host} were never stored", host, round_, "lines")
         return self.findings[known:]
-
-    def unresolved(self, outcomes: Outcomes) -> dict[Key, Story]:
-        """Batches that were spooled, and of which the collector knows nothing."""
-        return {key: story for key, story in self._ledgers.stories.items() if Fact.SPOOLED in story.facts and key not in outcomes}
 
     def _check_acked(self, outcomes: Outcomes, acked: frozenset[Key]) -> None:
         for key in acked:

@@ -1,7 +1,9 @@
 """One run: round after round breaks something, the oracle looks after each, and at the end everything is drained and counted once more."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from watchdesk_collector.cli.demo.waiting import DemoError
 from watchdesk_collector.cli.selftest.arena import Arena
@@ -10,9 +12,19 @@ from watchdesk_collector.cli.selftest.ledgers import Key
 from watchdesk_collector.cli.selftest.oracle import Finding, Oracle, Outcomes
 from watchdesk_collector.cli.selftest.stored import Stored, missing_lines, read_stored
 
-ANSWER_WITHIN_S = 60.0
+ANSWER_WITHIN_S = 150.0  # longer than a query may take
 DRAIN_WITHIN_S = 60.0
+T = TypeVar("T")
 LAST_BATCHES = 3  # how often an agent that was stopped with something unsent is started again to send it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is stored, what had been acked before that was asked, and whether something that had been spooled before is not there."""
+
+    stored: Stored
+    acked: frozenset[Key]
+    is_lacking: bool
 
 
 class Trial:
@@ -27,7 +39,6 @@ class Trial:
         self.outcomes = Outcomes(())
         self.misses: list[str] = []
         self._arena = arena
-        self._refusal = ""
 
     def play(self, kind: Kind, rng: random.Random) -> Sequence[Finding]:
         """One round, and what came to light after it. **Errors**: DemoError, Interrupted."""
@@ -38,8 +49,8 @@ class Trial:
             self.kinds[-1] = f"{kind.name}, missed"
             self.misses.append(f"Round {len(self.kinds)} was no {kind.name}: {miss}.")
         self._arena.settle()
-        stored, acked = self._look()
-        return self.oracle.check(stored, acked=acked, current_round=len(self.kinds))
+        look = self._look()
+        return self.oracle.check(look.stored, acked=look.acked, current_round=len(self.kinds))
 
     def finish(self) -> Sequence[Finding]:
         """Let everything arrive, stop the agents, and judge what is there. **Errors**: DemoError, Interrupted."""
@@ -47,14 +58,8 @@ class Trial:
         self._arena.ledgers.current_round = 0
         self._arena.writer.stop()
         self._await_arrivals()
-        for agent in self._arena.agents:
-            agent.stop()
-        for _ in range(LAST_BATCHES):
-            stored, _ = self._look()
-            if not self._lacking():
-                break
-            self._send_the_last()
-        return self.oracle.close(stored, missing_lines={agent.host: self._missing_lines(agent.host) for agent in self._arena.agents})
+        look = self._look_at_the_last()
+        return self.oracle.close(look.stored, missing_lines={agent.host: self._missing_lines(agent.host) for agent in self._arena.agents})
 
     def _begin_round(self, kind: Kind) -> None:
         self._arena.ledgers.read()
@@ -70,38 +75,53 @@ class Trial:
             return
 
     def _has_arrived(self) -> bool:
-        self._look()
-        return not self._lacking() and not any(self._missing_lines(agent.host) for agent in self._arena.agents)
+        return not self._look().is_lacking and not any(self._missing_lines(agent.host) for agent in self._arena.agents)
 
-    def _send_the_last(self) -> None:
-        for agent in self._arena.agents:
-            agent.start()
-        self._arena.settle()
-        self._await_arrivals()
+    def _look_at_the_last(self) -> Look:
+        """With all agents stopped; those that had no time to send everything get some."""
+        for _ in range(LAST_BATCHES):
+            look = self._stop_and_look()
+            if not look.is_lacking:
+                return look
+            for agent in self._arena.agents:
+                agent.start()
+            self._arena.settle()
+            self._await_arrivals()
+        return self._stop_and_look()
+
+    def _stop_and_look(self) -> Look:
         for agent in self._arena.agents:
             agent.stop()
+        return self._look()
 
-    def _lacking(self) -> bool:
-        return any(not story.thrown_away for story in self.oracle.unresolved(self.outcomes).values())
+    def _look(self) -> Look:
+        ledgers = self._arena.ledgers
+        ledgers.read()
+        acked, spooled = self.oracle.acked(), self.oracle.spooled()
+        stored = self._answer(lambda: read_stored(self._arena.collector.api))
+        ledgers.read()
+        self.outcomes = Outcomes(stored.batches)
+        return Look(stored=stored, acked=acked, is_lacking=any(key not in self.outcomes for key in spooled))
 
     def _missing_lines(self, host: str) -> list[int]:
         """The rounds in which the lines were written that are not stored."""
         writer = self._arena.writer
-        return [writer.round_of(number) for number in missing_lines(self._arena.collector.api, host=host, written=writer.lines)]
+        missing = self._answer(lambda: list(missing_lines(self._arena.collector.api, host=host, written=writer.lines)))
+        return [writer.round_of(number) for number in missing]
 
-    def _look(self) -> tuple[Stored, frozenset[Key]]:
-        """What is stored now, and what had been acked before."""
-        ledgers = self._arena.ledgers
-        ledgers.read()
-        acked = self.oracle.acked()
-        stored = self._arena.until("History's answer", self._ask, timeout_s=ANSWER_WITHIN_S)
-        ledgers.read()
-        self.outcomes = Outcomes(stored.batches)
-        return stored, acked
+    def _answer(self, question: Callable[[], T]) -> T:
+        """Ask until the collector answers; it may be away, or have too much to do. **Errors**: DemoError, Interrupted."""
+        refusal = ""
 
-    def _ask(self) -> Stored | None:
+        def ask() -> T | None:
+            nonlocal refusal
+            try:
+                return question()
+            except OSError as error:
+                refusal = str(error)
+                return None
+
         try:
-            return read_stored(self._arena.collector.api)
-        except OSError as error:
-            self._refusal = str(error)
-            return None
+            return self._arena.until("History's answer", ask, timeout_s=ANSWER_WITHIN_S)
+        except DemoError as error:
+            raise DemoError(f"{error} It said last: {refusal}") from error
