@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,13 @@ cpu = "100ms"
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(STOPS_WITHIN_S)
+
+    def freeze(self, seconds: float) -> None:
+        """It gets no processor for so long."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
         if self._process is not None and self._process.poll() is None:

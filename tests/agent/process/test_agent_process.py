@@ -31,6 +31,10 @@ def slots(batch: pb.Batch, measurement: str) -> list[int]:
     ]
 
 
+def newest_cpu_us(collector: SmallCollector) -> int:
+    return max((ts for batch in list(collector.stored.values()) for ts in slots(batch, "cpu")), default=0)
+
+
 def names(collector: SmallCollector) -> set[str]:
     return {NAMES[table.schema_id] for batch in list(collector.stored.values()) for table in batch.tables}
 
@@ -187,3 +191,12 @@ def test_a_sample_can_be_had_as_json_and_as_text(agent: AgentProcess) -> None:
 def test_all_measurements_can_be_listed(agent: AgentProcess) -> None:
     listed = agent.run("metrics").stdout.splitlines()
     assert [line.split()[0] for line in listed] == [f"{m.name}.{c.name}" for m in all_measurements() for c in m.columns]
+
+
+def test_an_agent_that_was_frozen_for_longer_than_it_waits_goes_on(agent: AgentProcess, collector: SmallCollector) -> None:
+    agent.environment["WATCHDOG_USEC"] = "200000"
+    agent.start()
+    collector.wait_for(lambda: newest_cpu_us(collector) > 0)
+    agent.freeze(0.5)
+    thawed_us = time.time_ns() // 1000
+    collector.wait_for(lambda: newest_cpu_us(collector) > thawed_us)
