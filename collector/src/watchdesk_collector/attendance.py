@@ -101,11 +101,10 @@ def _silences(hosts: Iterable[Host], attendance: Attendance) -> Iterator[Absence
 
 def _unsent(attendance: Attendance, first_missing: FirstMissing) -> Iterator[Absence]:
     for backlog in attendance.backlogs:
-        seq = first_missing(backlog)
-        if seq is None:
-            continue
-        left = backlog.after(seq)
-        if attendance.now_us - left.since_us > SILENT_US:
+        is_old = attendance.now_us - backlog.since_us > SILENT_US
+        seq = first_missing(backlog) if is_old else None
+        if seq is not None:
+            left = backlog.after(seq)
             yield Absence(host_id=left.host_id, since_us=left.since_us, until_us=left.until_us, cause=NETWORK_CUT)
 
 
