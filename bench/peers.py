@@ -7,6 +7,7 @@ part of the product.
 """
 
 import json
+import re
 import shutil
 import urllib.parse
 import urllib.request
@@ -22,6 +23,8 @@ from watchdesk_collector.cli.demo.waiting import Waiter
 DEBIAN_PACKAGES = {"prometheus": "prometheus", "victoria-metrics": "victoria-metrics"}
 COUNT = "sum(count_over_time({name}[{span_s}s]))"
 TIMEOUT_S = 120
+PARTS = re.compile(r'^vm_parts\{type="storage/\w+"\} (\d+)$', re.MULTILINE)
+MERGING = re.compile(r'^vm_active_merges\{type="storage/\w+"\} (\d+)$', re.MULTILINE)
 
 
 class Peer:
@@ -129,9 +132,18 @@ class VictoriaMetrics(Peer):
         self.ask("/internal/force_flush")
 
     def merge(self) -> None:
-        """Merge all its parts into as few as they fit in."""
+        """Merge its parts of samples into one, as it does when a month is over. **Errors**: DemoError when that takes too long."""
         self.flush()
         self.ask("/internal/force_merge")
+        Waiter(programs=(self.program,)).until("The final merge", self._is_merged, timeout_s=TIMEOUT_S)
+
+    def _is_merged(self) -> bool:
+        metrics = self.ask("/metrics").decode()
+        parts = sum(int(number) for number in PARTS.findall(metrics))
+        merging = sum(int(number) for number in MERGING.findall(metrics))
+        if parts > 1 and not merging:
+            self.ask("/internal/force_merge")
+        return parts == 1 and not merging
 
 
 PEERS: tuple[type[Peer], ...] = (Prometheus, VictoriaMetrics)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from watchdesk_collector.model import NULL_INT64, Table
+from walks import known
+from watchdesk_collector.model import Table
 from watchdesk_proto.catalogue import Measurement, Type
 
 HEADERS = "Content-Encoding: snappy\r\nContent-Type: application/x-protobuf\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n"
@@ -45,11 +46,11 @@ def series_of(table: Table, measurement: Measurement, host: str) -> Iterator[Ser
             if column.type is Type.TEXT:
                 continue
             values = row.view(np.float64) if column.type is Type.FLOAT64 else row.astype(np.float64)
-            known = ~np.isnan(values) if column.type is Type.FLOAT64 else row != NULL_INT64
+            has_number = known(column, row)
             yield Series(
                 labels=encode_labels({"__name__": f"{measurement.name}_{column.name}", "host": host, **names}),
-                times_ms=words[0][known] // 1000,
-                values=values[known],
+                times_ms=words[0][has_number] // 1000,
+                values=values[has_number],
             )
 
 
@@ -64,6 +65,13 @@ def bodies(every_series: Sequence[Series], *, ticks: int) -> list[bytes]:
     content = np.concatenate([bytes_ for bytes_, _ in parts], axis=1)
     kept = np.concatenate([keep for _, keep in parts], axis=1)
     return [pa.compress(row[keep].tobytes(), codec="snappy", asbytes=True) for row, keep in zip(content, kept, strict=True)]
+
+
+def body(every_series: Sequence[Series]) -> bytes:
+    """One request with all samples of these series."""
+    parts = [_time_series(series, len(series.values)) for series in every_series if len(series.values)]
+    content = b"".join(bytes_[keep].tobytes() for bytes_, keep in parts)
+    return pa.compress(content, codec="snappy", asbytes=True)
 
 
 def _time_series(series: Series, ticks: int) -> tuple[Bytes, npt.NDArray[np.bool_]]:

@@ -5,10 +5,11 @@ host (totals, errors, drops) stays as it is. The same generator gives the same n
 """
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from watchdesk_collector.model import Table
+from watchdesk_collector.model import NULL_INT64, Table
 from watchdesk_proto.catalogue import Column, Kind, Measurement, Type
 
 Ints = npt.NDArray[np.int64]
@@ -35,6 +36,28 @@ def walk(measurement: Measurement, ts: Ints, rng: np.random.Generator) -> Table:
 def slots(table: Table, first: int, last: int) -> Table:
     """The rows from `first` up to but without `last`."""
     return Table(schema_id=table.schema_id, words=np.ascontiguousarray(table.words[:, first:last]), texts=table.texts)
+
+
+def between(table: Table, first_us: int, until_us: int) -> Table:
+    """The rows of `first_us` up to but without `until_us`; the table is sorted by time."""
+    first, last = np.searchsorted(table.words[0], [first_us, until_us])
+    return slots(table, int(first), int(last))
+
+
+def values_in(measurements: Sequence[Measurement], tables: Sequence[Table], first_us: int, until_us: int) -> int:
+    """Numbers that are not null, ts and texts aside."""
+    return sum(_values_of(between(table, first_us, until_us), measurement) for table, measurement in zip(tables, measurements, strict=True))
+
+
+def _values_of(table: Table, measurement: Measurement) -> int:
+    return sum(int(np.count_nonzero(known(column, row))) for column, row in zip(measurement.columns, table.words[1:], strict=True))
+
+
+def known(column: Column, words: Ints) -> npt.NDArray[np.bool_]:
+    """Where a column holds a number."""
+    if column.type is Type.TEXT:
+        return np.zeros(len(words), np.bool_)
+    return ~np.isnan(words.view(np.float64)) if column.type is Type.FLOAT64 else words != NULL_INT64
 
 
 def _column(column: Column, measurement: str, rows: int, rng: np.random.Generator) -> Ints:
