@@ -5,6 +5,7 @@ Exit codes: 0 an orderly stop, 2 a configuration that cannot be used, 1 anything
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -19,6 +20,9 @@ from watchdesk_collector import __version__
 from watchdesk_collector.app import StartError, run
 from watchdesk_collector.config import DEFAULT_PATH, read_config
 
+# A group of batches is thousands of objects that live for a moment; looking through them for garbage took 7 % of ingest.
+GARBAGE_THRESHOLDS = (50_000, 20, 50)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program; returns its exit code."""
@@ -31,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "check-config":
             print(f"{options.config}: fine")
         else:
+            gc.freeze()  # what is imported is never garbage
+            gc.set_threshold(*GARBAGE_THRESHOLDS)
             asyncio.run(run(config))
     except ConfigError as error:
         print(error, file=sys.stderr)

@@ -15,7 +15,7 @@ class Metrics:
         self.refusals = Counter("watchdesk_ingest_refusals", "Streams refused, by kind of reason.", ["kind"], registry=registry)
         self.streams = Gauge("watchdesk_ingest_streams", "Streams open now.", registry=registry)
         self.queue_batches = Gauge("watchdesk_ingest_queue_batches", "Batches waiting for the next commit.", registry=registry)
-        self.queue_bytes = Gauge("watchdesk_ingest_queue_bytes", "Bytes of the batches waiting for the next commit, as they came.", registry=registry)
+        self.queue_bytes = Gauge("watchdesk_ingest_queue_bytes", "Bytes of the batches waiting for the next commit, unpacked.", registry=registry)
         self.greetings = Gauge("watchdesk_ingest_greetings", "Agents that have connected and wait to be welcomed.", registry=registry)
         self.commit_seconds = Histogram(
             "watchdesk_history_commit_seconds",

@@ -3,6 +3,7 @@
 import array
 import struct
 import uuid
+import zlib
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -100,3 +101,29 @@ def table_of(measurement: Measurement, ts_us: Sequence[int], columns: Sequence[S
         else:
             words += struct.pack(f"<{len(values)}{'d' if column.type is Type.FLOAT64 else 'q'}", *values)
     return pb.Table(schema_id=measurement.schema_id, rows=len(ts_us), words=words, texts=texts)
+
+
+def pack(seq: int, *tables: pb.Table, epoch: int = 1, is_deflated: bool = False) -> pb.Batch:
+    """A packed batch of these tables, whose texts become one dictionary."""
+    texts: list[str] = []
+    words = b""
+    for table in tables:
+        words += _with_codes_from(len(texts), table)
+        texts += table.texts
+    layout = pb.Layout(
+        schema_ids=[table.schema_id for table in tables],
+        widths=[len(table.words) // 8 // table.rows for table in tables],
+        rows=[t.rows for t in tables],
+    ).SerializeToString()
+    content = words + pb.Texts(texts=texts).SerializeToString()
+    if is_deflated:
+        return pb.Batch(epoch=epoch, seq=seq, lane=pb.LANE_LIVE, layout=layout, deflated=zlib.compress(content), content_bytes=len(content))
+    return pb.Batch(epoch=epoch, seq=seq, lane=pb.LANE_LIVE, layout=layout, content=content)
+
+
+def _with_codes_from(start: int, table: pb.Table) -> bytes:
+    """`table_of` numbers the texts of a table from 0 on, column after column, after ts."""
+    words = array.array("q", table.words)
+    for place in range(table.rows, table.rows + len(table.texts)):
+        words[place] += start
+    return words.tobytes()

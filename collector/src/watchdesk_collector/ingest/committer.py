@@ -23,6 +23,7 @@ from watchdesk_collector.model import Arrival, Hole, Lane, Outcome
 T = TypeVar("T")
 Entry: TypeAlias = Arrival | Hole | PackedBatch
 ALL_ROWS = 2**62
+HOLE_BYTES = 64
 log = logging.getLogger(__name__)
 
 
@@ -62,26 +63,18 @@ class OnWriter(Protocol):
 class _Queued:
     entry: Entry
     recipient: Recipient
+    bytes: int
+    rows: int
 
-    @property
-    def bytes(self) -> int:
-        match self.entry:
-            case PackedBatch(content_bytes=content_bytes):
-                return content_bytes
-            case Arrival(bytes=bytes_):
-                return bytes_
-            case _:
-                return 64
-
-    @property
-    def rows(self) -> int:
-        match self.entry:
-            case PackedBatch(layout=known):
-                return known.layout.rows
-            case Arrival(rows=rows):
-                return rows
-            case _:
-                return 1
+    @classmethod
+    def of(cls, entry: Entry, recipient: Recipient) -> "_Queued":
+        match entry:
+            case PackedBatch():
+                return cls(entry, recipient, entry.content_bytes, entry.layout.layout.rows)
+            case Arrival():
+                return cls(entry, recipient, entry.bytes, entry.rows)
+            case Hole():
+                return cls(entry, recipient, HOLE_BYTES, 1)
 
 
 class Committer:
@@ -106,8 +99,10 @@ class Committer:
         self._metrics = metrics
         self._interval_s = interval_s
         self._max_rows = max_rows
-        self._live: LaneQueue[_Queued] = LaneQueue(max_queued_bytes // 2, on_change=metrics.queue_bytes.inc)
-        self._backfill: LaneQueue[_Queued] = LaneQueue(max_queued_bytes // 2, on_change=metrics.queue_bytes.inc)
+        self._live: LaneQueue[_Queued] = LaneQueue(max_queued_bytes // 2)
+        self._backfill: LaneQueue[_Queued] = LaneQueue(max_queued_bytes // 2)
+        metrics.queue_batches.set_function(lambda: len(self._live) + len(self._backfill))
+        metrics.queue_bytes.set_function(lambda: self._live.bytes + self._backfill.bytes)
         self._ailment: str | None = None
         self._work = asyncio.Event()
 
@@ -118,9 +113,8 @@ class Committer:
     async def submit(self, entry: Entry, recipient: Recipient) -> None:
         """Queue an entry; waits while its lane is full."""
         backfill = not isinstance(entry, Hole) and entry.lane is Lane.BACKFILL
-        await (self._backfill if backfill else self._live).put(_Queued(entry, recipient))
+        await (self._backfill if backfill else self._live).put(_Queued.of(entry, recipient))
         self._work.set()
-        self._note_length()
 
     async def run(self) -> None:
         """Commit group after group until cancelled; a group under way when cancelled is finished first."""
@@ -140,11 +134,7 @@ class Committer:
         group = [queued for queued in taken if not queued.recipient.is_void]
         if not self._backfill:
             self._work.clear()
-        self._note_length()
         return group
-
-    def _note_length(self) -> None:
-        self._metrics.queue_batches.set(len(self._live) + len(self._backfill))
 
     def _commit(self, group: Sequence[_Queued]) -> Coroutine[None, None, None]:
         """Hands the group to the writer before anybody else can ask it for anything: what it is asked from now on, it answers after this commit."""

@@ -35,10 +35,10 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
-    """What one batch may be; `latest_us` bounds its timestamps."""
+    """What one batch may be."""
 
     max_bytes: int
-    latest_us: int
+    max_future_us: int
 
 
 class Sender(Protocol):
@@ -81,9 +81,10 @@ def decode_batch(batch: "pb.Batch", sender: Sender, *, received_at_us: int, layo
     wire_bytes = batch.ByteSize()
     if (size := max(wire_bytes, batch.content_bytes)) > limits.max_bytes:
         raise DecodeError("oversized", f"batch of {size} bytes is over this collector's limit of {limits.max_bytes}")
+    latest_us = received_at_us + limits.max_future_us
     layout = batch.layout
     if not layout:
-        return _plain(batch, sender, received_at_us=received_at_us, wire_bytes=wire_bytes, latest_us=limits.latest_us)
+        return _plain(batch, sender, received_at_us=received_at_us, wire_bytes=wire_bytes, latest_us=latest_us)
     known = layouts.find(layout, seen=sender.seen_layouts, schemas=sender.schemas, max_bytes=limits.max_bytes)
     deflated = batch.deflated
     data = deflated or batch.content
@@ -96,7 +97,7 @@ def decode_batch(batch: "pb.Batch", sender: Sender, *, received_at_us: int, layo
         seq=batch.seq,
         lane=LANES.get(batch.lane, Lane.LIVE),
         received_at_us=received_at_us,
-        latest_us=limits.latest_us,
+        latest_us=latest_us,
         wire_bytes=wire_bytes,
         layout=known,
         data=data,

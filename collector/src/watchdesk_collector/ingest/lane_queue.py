@@ -6,7 +6,6 @@ Before it: `service`, where the task of a stream waits in `put` while its lane i
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 
@@ -24,13 +23,12 @@ E = TypeVar("E", bound=Weighed)
 
 
 class LaneQueue(Generic[E]):
-    """First in, first out. `on_change` is told how many bytes came (or, below zero, went)."""
+    """First in, first out. `bytes` is what is in it."""
 
-    def __init__(self, max_bytes: int, *, on_change: Callable[[int], None]) -> None:
+    def __init__(self, max_bytes: int) -> None:
+        self.bytes = 0
         self._max_bytes = max_bytes
-        self._on_change = on_change
         self._entries: deque[E] = deque()
-        self._bytes = 0
         self._room = asyncio.Event()
         self._room.set()
 
@@ -55,9 +53,8 @@ class LaneQueue(Generic[E]):
         return taken
 
     def _change(self, bytes_: int) -> None:
-        self._bytes += bytes_
-        self._on_change(bytes_)
-        if self._bytes < self._max_bytes:
+        self.bytes += bytes_
+        if self.bytes < self._max_bytes:
             self._room.set()
         else:
             self._room.clear()

@@ -96,6 +96,8 @@ def _parse(data: bytes) -> Layout:
         sizes = list(zip(message.schema_ids, message.widths, message.rows, strict=True))
     except (ProtobufError, ValueError) as error:
         raise DecodeError("garbage", "a packed batch has a layout that cannot be read") from error
+    if not sizes:
+        raise DecodeError("garbage", "a packed batch holds no table")
     return Layout.of(sizes)
 
 

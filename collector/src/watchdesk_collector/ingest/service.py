@@ -62,6 +62,7 @@ class IngestService:
         refusals: RefusalLog,
     ) -> None:
         self._config = config
+        self._batch_limits = BatchLimits(max_bytes=config.max_batch_bytes, max_future_us=round(config.max_future * 1e6))
         self._token = token
         self._history = history
         self._on_writer = on_writer
@@ -213,9 +214,8 @@ class IngestService:
         if not 0 < batch.seq < MAX_NUMBER or batch.epoch not in session.epochs:
             return self._count_garbage(session, f"a batch is numbered {batch.epoch:x}/{batch.seq}, which its Hello didn't announce")
         now_us = to_us(self._clock.now())
-        limits = BatchLimits(max_bytes=self._config.max_batch_bytes, latest_us=now_us + round(self._config.max_future * 1e6))
         try:
-            entry: Entry = decode_batch(batch, session, received_at_us=now_us, layouts=self._layouts, limits=limits)
+            entry: Entry = decode_batch(batch, session, received_at_us=now_us, layouts=self._layouts, limits=self._batch_limits)
         except DecodeError as error:
             entry = reject(error, host=session.host, epoch=batch.epoch, seq=batch.seq, received_at_us=now_us, metrics=self._metrics)
         return await self._committer.submit(entry, session)
