@@ -35,7 +35,8 @@ class LoadedCollector:
         self.tls = make_tls_files(directory / "tls")
         self.address = f"127.0.0.1:{grpc_port}"
         self.state = directory / "collector"
-        self.api = CollectorApi(url=f"http://127.0.0.1:{web_port}", token_file=self.state / "api.token")
+        self.url = f"http://127.0.0.1:{web_port}"
+        self.api = CollectorApi(url=self.url, token_file=self.state / "api.token")
         config = directory / "collector.toml"
         config.write_text(
             f'state_dir = "{self.state}"\n'
@@ -95,10 +96,15 @@ class LoadAgent:
         self._sent_at_s[seq] = time.monotonic()
         self._requests.put(request)
 
-    def finish(self) -> None:
-        """Wait until everything sent is acked, and end the stream."""
+    def wait_until_answered(self) -> None:
+        """Until everything sent is acked or rejected."""
         for _ in range(self._size):
             self._window.acquire()
+        self._window.release(self._size)
+
+    def finish(self) -> None:
+        """Wait until everything sent is answered, and end the stream."""
+        self.wait_until_answered()
         self._requests.put(None)
         self._thread.join()
         self._channel.close()
