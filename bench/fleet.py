@@ -71,7 +71,12 @@ class Host:
     async def greet(self, measurements: Sequence[Measurement]) -> None:
         """The collector has welcomed this host when this returns."""
         hello = pb.Hello(
-            agent_id=str(uuid.uuid4()), epoch=self.epoch, host=self._name, agent_version="load", clock_us=now_us(), spooled_epochs=[self.epoch]
+            agent_id=agent_id_of(self._name),
+            epoch=self.epoch,
+            host=self._name,
+            agent_version="load",
+            clock_us=now_us(),
+            spooled_epochs=[self.epoch],
         )
         self._outbox.put_nowait(pb.StreamRequest(hello=hello).SerializeToString())
         for measurement in measurements:
@@ -130,6 +135,11 @@ class Host:
     def _note_settled(self) -> None:
         if not self._sent_at_s:
             self._all_settled.set()
+
+
+def agent_id_of(name: str) -> str:
+    """The same in every run, so that a host that comes again is known."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
 
 async def run_share(
