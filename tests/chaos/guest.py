@@ -4,6 +4,7 @@ The guest's ports are forwarded to loopback ports of this machine. Killing qemu 
 """
 
 import random
+import shutil
 import subprocess
 import tempfile
 import time
@@ -22,6 +23,7 @@ STATE_BYTES = 256 * 2**20
 START_WITHIN_S = 300.0  # without KVM, on a busy machine
 KVM_WITHIN_S = 20.0
 BOOTS = "guest: boots"
+FSCK_MENDED = 1
 # Checkpoints and seals follow each other as fast as they can, so that power fails in the middle of them.
 COLLECTOR_TOML = """\
 state_dir = "/state/collector"
@@ -50,17 +52,18 @@ class GuestSite(Site):
         ensure_token(self.collector_state / "api.token")
         self.disk = VolatileDisk(_make_state_image(self).read_bytes())
         self._socket = directory / "disk.socket"
+        self._console = directory / "console.log"
         self._export = NbdExport(self.disk, self._socket)
         self.power_on("collector", start=False)
 
     @property
     def console(self) -> str:
         """Of all boots so far."""
-        return self.collector.log.read_text(errors="replace") if self.collector.log.exists() else ""
+        return self._console.read_text(errors="replace") if self._console.exists() else ""
 
     def power_on(self, mode: str, *, start: bool = True) -> None:
         """Boot, to do what `mode` of guest_init.sh says."""
-        self.collector = Program(name="the guest", command=self._command(mode), log=self.directory / "console.log")
+        self.collector = Program(name="the guest", command=self._command(mode), log=self._console)
         self._console_from = len(self.console)
         if start:
             self.collector.start()
@@ -84,6 +87,18 @@ class GuestSite(Site):
         self.collector.kill()
         self._export.wait_until_idle()
         return self.disk.cut_power(rng, kept_share=kept_share)
+
+    def move_disk_here(self) -> bool:
+        """After the last cut: the collector's state moves to this machine, whose own collector goes on with it. Whether its file system is whole."""
+        image = self.directory / "state.img"
+        self.disk.save(image)
+        mended = subprocess.run(["e2fsck", "-p", image], check=False, capture_output=True).returncode <= FSCK_MENDED
+        is_whole = subprocess.run(["e2fsck", "-f", "-n", image], check=False, capture_output=True).returncode == 0
+        shutil.rmtree(self.collector_state)
+        subprocess.run(["debugfs", "-R", f"rdump /collector {self.directory}", image], check=True, capture_output=True)
+        self.collector = self._program("collector")
+        super().start_collector()
+        return mended and is_whole
 
     def close(self) -> None:
         self.collector.kill()

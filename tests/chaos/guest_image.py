@@ -14,7 +14,14 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 CACHE = CHECKOUT / ".cache" / "power-loss"
 HERE = Path(__file__).resolve().parent
-TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "cpio": "cpio", "modprobe": "kmod"}
+TOOLS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+    "debugfs": "e2fsprogs",
+    "cpio": "cpio",
+    "modprobe": "kmod",
+}
 PACKAGES = ("python3", "busybox-static", "socat", "e2fsprogs")
 MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
 SITE_PACKAGES = "usr/local/lib/python3.11/dist-packages"
@@ -52,7 +59,7 @@ def _check_tools() -> None:
         raise ImageError("The guest's Debian is unpacked with its own users and devices: run this as root.")
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
     if missing:
-        raise ImageError(f"A guest is built and run here: run 'apt-get install {' '.join(missing)}' first.")
+        raise ImageError(f"A guest is built and run here: run 'apt-get install {' '.join(sorted(set(missing)))}' first.")
 
 
 def _newest_kernel() -> Path:

@@ -45,17 +45,6 @@ control_read() {
     stay
 }
 
-# What the collector left: the file system once more, from scratch, and ops.db.
-inspect() {
-    python3 -c '
-import sqlite3
-print("guest: ops.db", sqlite3.connect("/state/collector/ops.db").execute("PRAGMA integrity_check").fetchone()[0])'
-    umount /state
-    e2fsck -f -n /dev/vdb >/dev/null && say "file system ok" || say "file system damaged"
-    say "inspected"
-    stay
-}
-
 for word in $(cat /proc/cmdline); do
     case $word in guest=*) "${word#guest=}" ;; esac
 done

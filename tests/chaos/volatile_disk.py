@@ -43,6 +43,7 @@ class VolatileDisk:
         self._seen = bytearray(self._durable)
         self._unflushed: list[tuple[int, bytes]] = []
         self._lock = threading.Lock()
+        self._is_written = threading.Event()
 
     @property
     def size(self) -> int:
@@ -56,12 +57,17 @@ class VolatileDisk:
         with self._lock:
             self._seen[offset : offset + len(data)] = data
             self._unflushed.append((offset, data))
+            self._is_written.set()
 
     def flush(self) -> None:
         with self._lock:
             for offset, data in self._unflushed:
                 self._durable[offset : offset + len(data)] = data
-            self._unflushed.clear()
+            self._forget_unflushed()
+
+    def wait_for_writes(self, *, timeout_s: float) -> None:
+        """Until something is written and not flushed; that may be over when this returns."""
+        self._is_written.wait(timeout_s)
 
     def cut_power(self, rng: random.Random, *, kept_share: float) -> Cut:
         """Each sector that was written since the last flush stays with this probability, whichever of its versions; nobody may write meanwhile."""
@@ -77,8 +83,12 @@ class VolatileDisk:
             for offset, data in self._unflushed:
                 self._seen[offset : offset + len(data)] = self._durable[offset : offset + len(data)]
             cut = Cut(unflushed_writes=len(self._unflushed), sectors_kept=kept, sectors_lost=lost)
-            self._unflushed.clear()
+            self._forget_unflushed()
             return cut
+
+    def _forget_unflushed(self) -> None:
+        self._unflushed.clear()
+        self._is_written.clear()
 
     def save(self, image: Path) -> None:
         """Write what is durable to a file."""
