@@ -55,6 +55,28 @@ def test_with_javascript_charts_answer_to_the_pointer(browser: Browser, address:
         expect(memory.locator(".legend")).not_to_have_text(before, use_inner_text=True)  # the charts share one pointer
 
 
+def test_a_gap_is_shaded_and_tells_its_cause_without_javascript(browser: Browser, address: str) -> None:
+    with opened_page(browser, java_script_enabled=False) as page:
+        page.goto(f"{address}/hosts/web-1")
+        expect(page.locator("figure rect.gap")).to_have_count(8)  # of all charts but that of the probes
+        cpu = page.locator('[data-chart="cpu"]')
+        expect(cpu.locator("rect.gap title")).to_have_text("no samples 13:24–13:28: the agent was not running")
+        expect(cpu.locator(".gap-words")).to_be_visible()
+        expect(page.locator("#gaps li").first).to_contain_text("no samples 13:24–13:28: the agent was not running")
+
+
+def test_a_legend_tells_of_the_gap_below_the_pointer(browser: Browser, address: str) -> None:
+    with opened_page(browser) as page:
+        page.goto(f"{address}/hosts/web-1?range=24h")
+        words = page.locator('[data-chart="disk"] .gap-words')
+        expect(words).to_have_text("no samples 13:24–13:28: the agent was not running, and 1 more gap")
+        over = page.locator('[data-chart="disk"] .u-over')
+        box = over.bounding_box()
+        assert box is not None
+        over.hover(position={"x": box["width"] * (17.25 / 24), "y": 40})
+        expect(words).to_have_text("no samples 07:02–07:32: the agent did not get to it in time")
+
+
 def test_an_open_page_follows_without_being_loaded_again(browser: Browser, tmp_path: Path) -> None:
     quick = replace(CONFIG, refresh_interval=0.05)
     with opened_stores(tmp_path, machines=MACHINES[:2]) as stores, serving_beside(stores, quick) as address, opened_page(browser) as page:

@@ -1,6 +1,7 @@
 """A small company's month, made up but plausible: what pages are drawn from in tests and in screenshots.
 
-Twelve hosts. `vpn` fell silent, `backup` runs out of disk, `mail` waits for its disk, `db-2` was away for twenty minutes, a probe of `web-1` fails.
+Twelve hosts. `vpn` fell silent, `backup` runs out of disk, `mail` waits for its disk, `db-2` was away for twenty minutes, the agent of `web-1`
+did not run for a while, and once did not get to its disks, and a probe of it fails.
 """
 
 import math
@@ -17,6 +18,7 @@ from fakes import FakeClock
 from sqlalchemy import Engine
 from watchdesk_collector.clock import to_us
 from watchdesk_collector.model import NULL_INT64, Arrival, Lane, Table, host_id_of
+from watchdesk_collector.ops.attendance import AttendanceBook, Sampler
 from watchdesk_collector.ops.hosts import HostDirectory, Introduction
 from watchdesk_collector.ops.schema import incident
 from watchdesk_collector.ops.severity import Severity
@@ -110,6 +112,15 @@ def introduce(engine: Engine, machines: Sequence[Machine], now: datetime) -> Non
         hosts.introduce(Introduction(agent_id=machine.agent_id, name=machine.name, boot_id="boot", agent_version="0.1.0", clock_offset_s=0.02))
         hosts.seen([machine.host_id], now - machine.silent_for - timedelta(seconds=2))
     hosts.flush()
+
+
+def attend(book: AttendanceBook, machines: Sequence[Machine], now: datetime) -> None:
+    """Each machine has said that it takes a sample every ten seconds, for a month now."""
+    since_us = to_us(now - timedelta(days=30))
+    for machine in machines:
+        book.introduce(machine.host_id, [Sampler(measurement=name, interval_us=10_000_000, since_us=since_us) for name in SAMPLED], ())
+        for name in SAMPLED:
+            book.prove(machine.host_id, name)
 
 
 def raise_alerts(engine: Engine, machines: Sequence[Machine], now: datetime) -> None:
@@ -237,6 +248,8 @@ def _tables(machine: Machine, now: datetime) -> Iterator[Table]:
     yield _table("host", ts[-1:], _host(machine))
     if machine.name in _LOGS:
         yield _log(machine, now)
+    if machine.name in _AWAY:
+        yield _missed(machine, now)
 
 
 def _times(machine: Machine, now: datetime) -> Ints:
@@ -245,9 +258,9 @@ def _times(machine: Machine, now: datetime) -> Ints:
     minutes = np.arange(fine[0] // 60_000_000 - 1360, fine[0] // 60_000_000) * 60_000_000
     coarse = np.arange(minutes[0] // 1_200_000_000 - 2088, minutes[0] // 1_200_000_000) * 1_200_000_000
     ts = np.concatenate([coarse, minutes, fine]).astype(np.int64)
-    if machine.name == "db-2":
-        away = to_us(now) - 40 * 60_000_000
-        ts = ts[(ts < away) | (ts > away + 20 * 60_000_000)]
+    for away in _AWAY.get(machine.name, ()):
+        if not away.samplers:
+            ts = ts[(ts < away.since_us(now)) | (ts >= away.until_us(now))]
     return ts
 
 
@@ -380,6 +393,44 @@ def _log(machine: Machine, now: datetime) -> Table:
     columns = {"source": source, "path": f"/var/log/{source}.log", "severity": "error", "unit": None, "message": messages, "lines": 1}
     return _table("log", ts, columns)
 
+
+def _missed(machine: Machine, now: datetime) -> Table:
+    told = [(sampler, away) for away in _AWAY[machine.name] for sampler in away.samplers or SAMPLED]
+    columns = {
+        "sampler": [sampler for sampler, _ in told],
+        "cause": [away.cause for _, away in told],
+        "slots": [away.lasted // timedelta(seconds=10) for _, away in told],
+        "interval_seconds": 10.0,
+        "reason": [away.reason for _, away in told],
+    }
+    return _table("missed", np.array([away.since_us(now) for _, away in told], dtype=np.int64), columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Away:
+    """When nothing was sampled, or, with samplers, when those did not sample."""
+
+    ago: timedelta
+    lasted: timedelta
+    cause: str
+    reason: str | None = None
+    samplers: tuple[str, ...] = ()
+
+    def since_us(self, now: datetime) -> int:
+        return to_us(now - self.ago) // 10_000_000 * 10_000_000
+
+    def until_us(self, now: datetime) -> int:
+        return self.since_us(now) + self.lasted // timedelta(microseconds=1)
+
+
+SAMPLED = ("cpu", "memory", "load", "disk", "disk_io", "network", "pressure", "host")
+_AWAY: Mapping[str, tuple[_Away, ...]] = {
+    "db-2": (_Away(ago=timedelta(minutes=40), lasted=timedelta(minutes=20), cause="host_down"),),
+    "web-1": (
+        _Away(ago=timedelta(minutes=38), lasted=timedelta(minutes=4), cause="agent_down"),
+        _Away(ago=timedelta(hours=7), lasted=timedelta(minutes=30), cause="stale", samplers=("disk",)),
+    ),
+}
 
 _TRACEBACK = """Traceback (most recent call last):
   File "/srv/shop/pay.py", line 88, in charge

@@ -14,6 +14,7 @@ from fakes import FakeClock
 from sqlalchemy import Engine
 from watchdesk_collector.history import History, HistoryConfig
 from watchdesk_collector.metrics import Metrics
+from watchdesk_collector.ops.attendance import AttendanceBook
 from watchdesk_collector.ops.database import open_ops
 from watchdesk_collector.ops.hosts import HostDirectory
 from watchdesk_collector.sql.config import SqlConfig
@@ -48,8 +49,17 @@ def opened_stores(folder: Path, machines: Sequence[Machine] = MACHINES) -> Itera
     seed.introduce(ops, machines, NOW)
     seed.raise_alerts(ops, machines, NOW)
     hosts = HostDirectory(ops, clock)
-    metrics = Metrics()
-    history = History(path=folder / "history", config=HistoryConfig(), catalogue=builtin(), hosts=hosts.everyone, clock=clock, metrics=metrics)
+    metrics, attendance = Metrics(), AttendanceBook(ops, clock)
+    seed.attend(attendance, machines, NOW)
+    history = History(
+        path=folder / "history",
+        config=HistoryConfig(),
+        catalogue=builtin(),
+        hosts=hosts.everyone,
+        attendance=attendance.read,
+        clock=clock,
+        metrics=metrics,
+    )
     history.open()
     try:
         history.commit(list(seed.arrivals(machines, NOW)), [])

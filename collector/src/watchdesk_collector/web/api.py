@@ -5,6 +5,7 @@ from aiohttp import web
 from watchdesk_collector.ops.alerts import Alert
 from watchdesk_collector.web.deps import DEPS
 from watchdesk_collector.web.drawing import axis_for
+from watchdesk_collector.web.gaps import summary
 from watchdesk_collector.web.live import LIVE
 from watchdesk_collector.web.pages import find_charts, find_host, find_range
 from watchdesk_collector.web.series import Chart, Series, Values
@@ -68,6 +69,11 @@ def _chart(chart: Chart) -> dict[str, object]:
         "times": [slots.at(index).timestamp() for index in range(slots.count)],
         "series": [_series(one) for one in chart.series],
         "left_out": chart.left_out,
+        "gaps": [
+            {"since": band.gap.since.timestamp(), "until": band.gap.until.timestamp(), "cause": band.gap.cause, "words": band.words}
+            for band in chart.bands
+        ],
+        "gap_words": summary(chart.bands),
     }
 
 

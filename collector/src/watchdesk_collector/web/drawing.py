@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 
+from watchdesk_collector.web.gaps import Band
 from watchdesk_collector.web.panels import Role, Unit
 from watchdesk_collector.web.queries import Slots
 from watchdesk_collector.web.series import Chart, Series, Values, runs
@@ -69,6 +70,7 @@ class Drawing:
 
     axis: Axis
     strokes: tuple[Stroke, ...]
+    bands: tuple[Band, ...]
     times: tuple[datetime, ...]
     width: int
 
@@ -102,7 +104,7 @@ def draw(chart: Chart) -> Drawing:
     """Areas first, then bands, lines and limits, so that nothing is hidden."""
     axis = axis_for(chart)
     strokes = [*_stack(chart, axis), *_bands(chart, axis), *_lines(chart, axis)]
-    return Drawing(axis=axis, strokes=tuple(strokes), times=time_labels(chart.slots), width=chart.slots.count - 1)
+    return Drawing(axis=axis, strokes=tuple(strokes), bands=chart.bands, times=time_labels(chart.slots), width=chart.slots.count - 1)
 
 
 def axis_for(chart: Chart) -> Axis:

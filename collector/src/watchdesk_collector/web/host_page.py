@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from watchdesk_collector.model import Host
 from watchdesk_collector.ops.alerts import Alert
 from watchdesk_collector.web.drawing import Drawing, draw, time_format
+from watchdesk_collector.web.gaps import Gap, GapLine, build_lines, summary
 from watchdesk_collector.web.queries import Row
 from watchdesk_collector.web.series import Chart
 from watchdesk_collector.web.status import HostRow, ProbeRow, StatusView
 from watchdesk_collector.web.words import NOTHING, duration, in_unit
 
+_MAX_GAP_LINES = 20
 _CLOCK_IS_RIGHT = 1.0  # seconds within which an offset is not worth a word
 
 
@@ -55,6 +57,7 @@ class HostReadings:
     facts: Row | None
     logs: Sequence[LogLine]
     recent: Sequence[Alert]
+    gaps: Sequence[Gap]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,7 @@ class PanelView:
     value_labels: tuple[str, ...]
     time_labels: tuple[str, ...]
     left_out: int
+    gap_words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +96,7 @@ class HostView:
     recent: tuple[Alert, ...]
     probes: tuple[ProbeRow, ...]
     logs: tuple[LogLine, ...]
+    gaps: tuple[GapLine, ...]
 
 
 def range_of(id: str) -> Range | None:
@@ -108,6 +113,7 @@ def build_host(host: Host, row: HostRow, status: StatusView, readings: HostReadi
         recent=tuple(readings.recent),
         probes=tuple(probe for probe in status.probes if probe.host == host.name),
         logs=tuple(readings.logs),
+        gaps=build_lines(readings.gaps, now=status.at, limit=_MAX_GAP_LINES),
     )
 
 
@@ -142,6 +148,7 @@ def build_panel(chart: Chart) -> PanelView:
         value_labels=tuple(in_unit(value, unit) for value in drawing.axis.labels),
         time_labels=tuple(at.strftime(written_as) for at in drawing.times),
         left_out=chart.left_out,
+        gap_words=summary(chart.bands),
     )
 
 

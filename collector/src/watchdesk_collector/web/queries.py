@@ -102,6 +102,14 @@ LIMIT $2
 """
 
 
+GAPS = """
+SELECT measurement, epoch_us(ts) AS since_us, epoch_us(until) AS until_us, cause, reason
+FROM gap
+WHERE host_id = $1 AND until > to_timestamp($2)
+ORDER BY ts
+"""
+
+
 def last_commit_at(history: HistoryReader, *, since: datetime) -> datetime | None:
     """When the newest batch was committed, None when there is none since `since`."""
     [row] = rows_of(history, LAST_COMMIT, [], table="batch", since=since)
@@ -135,6 +143,11 @@ def host_facts(history: HistoryReader, *, host_id: int, since: datetime) -> Row 
 def log_errors(history: HistoryReader, *, host_id: int, since: datetime, limit: int) -> Sequence[Row]:
     """The newest log lines that are errors or worse."""
     return rows_of(history, LOG_ERRORS, [host_id, limit], table="log", since=since)
+
+
+def gaps(history: HistoryReader, *, host_id: int, since: datetime, began_after: datetime) -> Sequence[Row]:
+    """Those that reach beyond `since`; the range of history that is read begins with `began_after`."""
+    return rows_of(history, GAPS, [host_id, since.timestamp()], table="gap", since=began_after)
 
 
 def panel_rows(history: HistoryReader, sql: str, *, table: str, slots: Slots, host_id: int) -> Sequence[Row]:

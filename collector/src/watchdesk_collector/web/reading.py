@@ -9,10 +9,11 @@ from watchdesk_collector.model import Host
 from watchdesk_collector.ops import alerts
 from watchdesk_collector.web import queries
 from watchdesk_collector.web.deps import HistoryReader, WebDeps
+from watchdesk_collector.web.gaps import Gap
 from watchdesk_collector.web.host_page import HostReadings, LogLine, Range
 from watchdesk_collector.web.panels import PANELS, Panel
 from watchdesk_collector.web.queries import Row, Slots, slots_up_to
-from watchdesk_collector.web.series import Chart, build_chart, from_first_sight
+from watchdesk_collector.web.series import Chart, build_chart, from_first_sight, with_bands
 from watchdesk_collector.web.status import StatusReadings, Trends
 
 _TREND_WIDTH, _TREND_COUNT = timedelta(minutes=2), 30
@@ -21,6 +22,8 @@ _BARS_KEPT_FOR = timedelta(minutes=1)
 _PROBES_LOOK_BACK = timedelta(hours=1)
 _FACTS_LOOK_BACK = timedelta(hours=1)
 _LOGS_LOOK_BACK = timedelta(days=1)
+_GAPS_LOOK_BACK = timedelta(days=1)
+_LONGEST_GAP = timedelta(days=7)  # one that began earlier is not looked for
 _MAX_RECENT_ALERTS = 20
 _MAX_LOG_LINES = 50
 
@@ -88,6 +91,7 @@ def read_host(deps: WebDeps, host: Host, now: datetime) -> HostReadings:
         facts=queries.host_facts(deps.history, host_id=host.host_id, since=facts_since),
         logs=_read_logs(deps.history, host, since=now - _LOGS_LOOK_BACK),
         recent=alerts.recent(deps.ops, _MAX_RECENT_ALERTS, host_id=host.host_id),
+        gaps=read_gaps(deps.history, host, since=now - _GAPS_LOOK_BACK),
     )
 
 
@@ -95,7 +99,23 @@ def read_charts(history: HistoryReader, host: Host, range: Range, now: datetime)
     """One query per panel. Charts without any value are left out: the host has no such thing. **Errors**: HistoryError."""
     slots = slots_up_to(now, width=range.width, count=range.count)
     charts = [_read_chart(history, panel, slots, host.host_id) for panel in PANELS]
-    return from_first_sight([chart for chart in charts if not chart.is_empty], host.first_seen_at)
+    shown = from_first_sight([chart for chart in charts if not chart.is_empty], host.first_seen_at)
+    return with_bands(shown, read_gaps(history, host, since=slots.since))
+
+
+def read_gaps(history: HistoryReader, host: Host, *, since: datetime) -> list[Gap]:
+    """Those that reach beyond `since`. **Errors**: HistoryError."""
+    rows = queries.gaps(history, host_id=host.host_id, since=since, began_after=since - _LONGEST_GAP)
+    return [
+        Gap(
+            measurement=row["measurement"],
+            since=from_us(row["since_us"]),
+            until=from_us(row["until_us"]),
+            cause=row["cause"],
+            reason=row["reason"] or "",
+        )
+        for row in rows
+    ]
 
 
 def _read_chart(history: HistoryReader, panel: Panel, slots: Slots, host_id: int) -> Chart:

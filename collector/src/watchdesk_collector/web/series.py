@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from watchdesk_collector.web.gaps import Band, Gap, build_bands
 from watchdesk_collector.web.panels import Line, Panel, Role
 from watchdesk_collector.web.queries import Slots
 
@@ -48,12 +49,13 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A panel with its series; `left_out` counts the parts for which there was no room."""
+    """A panel with its series and its gaps; `left_out` counts the parts for which there was no room."""
 
     panel: Panel
     slots: Slots
     series: tuple[Series, ...]
     left_out: int
+    bands: tuple[Band, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -87,6 +89,11 @@ def from_first_sight(charts: Sequence[Chart], first_seen_at: datetime) -> list[C
     sampled = [index for chart in charts for series in chart.series for index, value in enumerate(series.values) if value is not None]
     start = min([(first_seen_at - slots.since) // slots.width, slots.count - MIN_SLOTS, *sampled])
     return [_without_first(chart, start) for chart in charts] if start > 0 else list(charts)
+
+
+def with_bands(charts: Iterable[Chart], gaps: Sequence[Gap]) -> list[Chart]:
+    """The charts with the gaps of their measurements."""
+    return [replace(chart, bands=build_bands(gaps, chart.panel.table, chart.slots)) for chart in charts]
 
 
 def runs(series: Series) -> list[list[int]]:

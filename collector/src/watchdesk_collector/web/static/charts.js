@@ -98,6 +98,27 @@
       const value = slot == null ? values.findLast((candidate) => candidate !== null) : values[slot];
       place.textContent = inWords(value, chart.unit);
     });
+    showGap(figure, chart, slot);
+  }
+
+  // Below the lines, from edge to edge.
+  function drawGaps(plot, chart) {
+    const { left, top, width, height } = plot.bbox;
+    plot.ctx.save();
+    plot.ctx.fillStyle = styleOf("--gap");
+    chart.gaps.forEach(({ since, until }) => {
+      const start = Math.max(plot.valToPos(since, "x", true), left);
+      const end = Math.min(plot.valToPos(until, "x", true), left + width);
+      if (end > start) plot.ctx.fillRect(start, top, end - start, height);
+    });
+    plot.ctx.restore();
+  }
+
+  function showGap(figure, chart, slot) {
+    const at = slot == null ? null : chart.times[slot];
+    const under = at === null ? undefined : chart.gaps.find(({ since, until }) => at >= since - chart.slot_seconds / 2 && at < until);
+    figure.querySelector(".gap-words").textContent = under ? under.words : chart.gap_words;
+    figure.querySelector(".gaps").hidden = !chart.gap_words;
   }
 
   function zoomAll(plot, key) {
@@ -136,7 +157,7 @@
       ],
       series: lines,
       bands,
-      hooks: { setCursor: [(plot) => showValues(figure, entry.chart, plot.cursor.idx)], setScale: [zoomAll] },
+      hooks: { drawAxes: [(plot) => drawGaps(plot, entry.chart)], setCursor: [(plot) => showValues(figure, entry.chart, plot.cursor.idx)], setScale: [zoomAll] },
     };
     entry.uplot = new uPlot(options, data, place);
     plots.set(entry.chart.id, entry);
