@@ -168,6 +168,20 @@ def test_a_dropped_batch_that_turns_out_to_have_been_stored_has_lost_nothing(ope
     assert lost(spool) == [("cpu", "spool_overflow", 10, 10)]
 
 
+def test_a_batch_that_is_dropped_on_its_way_is_lost_or_not_as_the_collector_answers(open_spool: OpenSpool) -> None:
+    spool = open_spool(max_bytes=20)
+    begin(spool, cadence(0))
+    append(spool, sampled(0, 10), payload=b"0" * 10)
+    append(spool, sampled(10, 10), payload=b"1" * 10)
+    spool.watch({(1, 1), (1, 2)})
+    append(spool, sampled(20, 10), payload=b"2" * 20)
+    assert [(hole.first, hole.last) for hole in spool.holes()] == [(1, 2)]
+    spool.finish({1: [(1, 1)]})
+    assert lost(spool) == []
+    spool.reject(1, 2, "too far ahead")
+    assert lost(spool) == [("cpu", "rejected", 10, 10)]
+
+
 def test_what_an_earlier_run_may_have_sent_is_lost_only_once_the_collector_says_so(open_spool: OpenSpool) -> None:
     first = open_spool(max_bytes=20)
     begin(first, cadence(0))

@@ -24,7 +24,18 @@ from watchdesk_agent.spool.file import SpoolError, open_spool_file
 from watchdesk_agent.spool.losses import REASONS, Losses
 from watchdesk_agent.spool.model import Backlog, Entry, Hole, SpoolConfig, Spooled, SpoolStats, covering, runs
 from watchdesk_agent.spool.order import TheirPositions
-from watchdesk_agent.spool.statements import READ_BACKLOG, READ_NOT_STORED, RECONCILE, Ranges, Statement, declaring, deleting, leaving, spans
+from watchdesk_agent.spool.statements import (
+    READ_BACKLOG,
+    READ_CONTENTS,
+    READ_NOT_STORED,
+    RECONCILE,
+    Ranges,
+    Statement,
+    declaring,
+    deleting,
+    leaving,
+    spans,
+)
 
 CANNOT_WRITE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 NEWEST = 2**62
@@ -189,16 +200,18 @@ class Spool:
         return [Hole(*row) for row in self._read("SELECT epoch, first, last, reason FROM hole ORDER BY rowid")]
 
     def finish(self, ranges: Ranges) -> None:
-        """The collector has stored these."""
-        sql = "UPDATE batch SET is_done = 1 WHERE is_done = 0 AND epoch = ? AND seq BETWEEN ? AND ?"
-        self._write_sometime([(sql, span) for span in spans(ranges)])
+        """The collector has stored these; those that were dropped while they were under way are not lost then."""
+        done = "UPDATE batch SET is_done = 1 WHERE is_done = 0 AND epoch = ? AND seq BETWEEN ? AND ?"
+        kept = "DELETE FROM dropped WHERE epoch = ? AND seq BETWEEN ? AND ?"
+        self._write_sometime([(sql, span) for span in spans(ranges) for sql in (done, kept)])
 
     def reject(self, epoch: int, seq: int, reason: str) -> None:
         """The collector will never store this one."""
         with self._lock:
-            lost = self._contents(epoch, seq)
+            lost = blame(self._contents(epoch, seq), Cause.REJECTED, reason)
             done = "UPDATE batch SET is_done = 1, contents = '[]' WHERE epoch = ? AND seq = ?"
-            self._write_sometime([(done, (epoch, seq)), *order.unlinking(epoch, seq), *self._losing(blame(lost, Cause.REJECTED, reason))])
+            told = "DELETE FROM dropped WHERE epoch = ? AND seq = ?"
+            self._write_sometime([(done, (epoch, seq)), (told, (epoch, seq)), *self._losing(lost)])
 
     def release(self, ranges: Ranges) -> None:
         """The collector has checkpointed these: forget them."""
@@ -256,8 +269,7 @@ class Spool:
         return accounts.losing(stretches, after_id=max(self._handed_out, default=0))
 
     def _contents(self, epoch: int, seq: int) -> list[Stretch]:
-        rows = self._read("SELECT contents FROM batch WHERE epoch = ? AND seq = ?", epoch, seq)
-        return [stretch for (text,) in rows for stretch in accounts.load(text)]
+        return [stretch for (text,) in self._read(READ_CONTENTS, epoch, seq) for stretch in accounts.load(text)]
 
     def _newest_id(self) -> int:
         return int(self._read("SELECT coalesce(max(id), 0) FROM batch")[0][0])

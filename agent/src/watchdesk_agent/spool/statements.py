@@ -10,6 +10,10 @@ RECONCILE = """
     UPDATE batch SET is_done = NOT is_done
     WHERE is_done <> EXISTS (SELECT 1 FROM durable d WHERE d.epoch = batch.epoch AND batch.seq BETWEEN d.first AND d.last)
 """
+READ_CONTENTS = """
+    SELECT contents FROM (SELECT epoch, seq, contents FROM batch UNION ALL SELECT epoch, seq, contents FROM dropped)
+    WHERE epoch = ? AND seq = ?
+"""
 READ_BACKLOG = """
     SELECT unsent.epoch, unsent.first, unsent.last, unsent.until_us, oldest.contents
     FROM (

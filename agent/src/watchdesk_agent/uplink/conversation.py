@@ -144,10 +144,14 @@ class Conversation:
             yield pb.StreamRequest(clock_query=pb.ClockQuery(agent_us=to_us(self._clock.now())))
 
     def _untold_holes(self) -> Iterator[pb.StreamRequest]:
+        """A batch that was dropped while it is under way is a hole once it is answered: until then the collector may store it."""
         for hole in self._spool.holes():
-            if hole not in self._told_holes:
+            if hole not in self._told_holes and not self._is_under_way(hole):
                 self._told_holes.add(hole)
                 yield pb.StreamRequest(dropped=pb.Dropped(epoch=hole.epoch, seqs=pb.SeqRange(first=hole.first, last=hole.last), reason=hole.reason))
+
+    def _is_under_way(self, hole: Hole) -> bool:
+        return any(epoch == hole.epoch and hole.first <= seq <= hole.last for epoch, seq in tuple(self._in_flight))
 
     def _due_batch(self) -> Iterator[pb.StreamRequest]:
         next_batch = self._next_batch()
