@@ -2,9 +2,9 @@
 
     python -m watchdesk_collector.cli.selftest.collector_process --config FILE [--kill-at STEP --count N]
 
-It merges files after seconds, and at the signal `HURRY` does what else happens when hours have passed: retention, and letting go of files that left
-history. Invariant: it ends by SIGKILL of its own at that step alone, with `last_words` in its log, so that whoever waits for it knows that the step
-was hit.
+One that runs takes such orders as well: at the signal `ARM` it reads them from the file `orders`. It merges files after seconds, and at the signal
+`HURRY` does what else happens when hours have passed: retention, and letting go of files that left history. Invariant: it ends by SIGKILL of its own
+at that step alone, with `last_words` in its log, so that whoever waits for it knows that the step was hit.
 """
 
 import argparse
@@ -26,11 +26,12 @@ from watchdesk_collector.clock import SystemClock
 from watchdesk_collector.config import read_config
 from watchdesk_collector.history import HistoryError, merging
 from watchdesk_collector.history.leaving import STAY_S
-from watchdesk_collector.history.steps import Step, Steps, pass_by
+from watchdesk_collector.history.steps import Step
 from watchdesk_collector.ingest import Upkeep
 from watchdesk_collector.jobs import Job
 
 HURRY = signal.SIGUSR1
+ARM = signal.SIGUSR2
 MERGE_AFTER = timedelta(seconds=40)  # instead of an hour: files are made by the second here
 MERGE_EVERY_S = 2.0
 
@@ -40,20 +41,29 @@ def last_words(step: Step) -> str:
     return f"kills itself, as told, at the step {step}"
 
 
+def orders(config: Path) -> Path:
+    """What a running collector is told, "STEP COUNT"."""
+    return config.with_name("orders")
+
+
 class KillAt:
     """Kills its own process when a step is passed for the nth time. Steps are passed on several threads."""
 
-    def __init__(self, step: Step, *, count: int) -> None:
+    def __init__(self, step: Step | None, *, count: int) -> None:
+        self._lock = threading.Lock()
         self._step = step
         self._left = count
-        self._lock = threading.Lock()
+
+    def arm(self, orders: Path) -> None:
+        """Take other orders."""
+        step, count = orders.read_text(encoding="ascii").split()
+        with self._lock:
+            self._step, self._left = Step(step), int(count)
 
     def __call__(self, step: Step) -> None:
-        if step is not self._step:
-            return
         with self._lock:
-            self._left -= 1
-            if self._left == 0:
+            self._left -= step is self._step
+            if step is self._step and self._left == 0:
                 os.write(sys.stderr.fileno(), f"{last_words(step)}\n".encode())
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -78,7 +88,8 @@ class HurriedClock:
 def main(arguments: Sequence[str] | None = None) -> int:
     """As `watchdesk-collector run`."""
     options = _parse(arguments)
-    steps: Steps = KillAt(options.kill_at, count=options.count) if options.kill_at else pass_by
+    steps = KillAt(options.kill_at, count=options.count)
+    signal.signal(ARM, lambda _number, _frame: steps.arm(orders(options.config)))
     clock = HurriedClock()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from watchdesk_collector.cli.demo.waiting import DemoError
 from watchdesk_collector.cli.selftest.arena import Arena
-from watchdesk_collector.cli.selftest.collector_process import HURRY, last_words
+from watchdesk_collector.cli.selftest.collector_process import ARM, HURRY, last_words, orders
 from watchdesk_collector.cli.selftest.kinds.kind import NotHit
 from watchdesk_collector.cli.selftest.kinds.sending import settle
 from watchdesk_collector.cli.selftest.rogue import PAST
+from watchdesk_collector.cli.selftest.seats import CollectorSeat
 from watchdesk_collector.history.steps import Step
 
 REACHED_WITHIN_S = 40.0
+FROM_START = 0.25
 MOST = {Step.ROWS_INSERTED: 8, Step.ROWS_COMMITTED: 8, Step.FILE_WRITTEN: 12, Step.FILE_RENAMED: 12, Step.FILE_SYNCED: 12, Step.CHECKPOINTED: 3}
 
 
@@ -29,17 +31,28 @@ class KillAt:
         return None
 
     def inject(self, arena: Arena, rng: random.Random) -> None:
-        step, dies_before = rng.choice(self.steps), rng.random() < 0.5
+        step, from_its_start = rng.choice(self.steps), rng.random() < FROM_START
         count = rng.randint(1, MOST.get(step, 1))
         collector = arena.collector
-        (collector.kill if dies_before else collector.stop)()
-        collector.start("--kill-at", step, "--count", str(count))
+        (_restart if from_its_start else _arm)(collector, step, count)
         is_reached = _is_reached(arena, step)
         collector.kill()
         collector.start()
         settle(arena.rogue)
         if not is_reached:
             raise NotHit(f"the collector did not come to the step {step} {count} times within {REACHED_WITHIN_S:.0f} s")
+
+
+def _restart(collector: CollectorSeat, step: Step, count: int) -> None:
+    """Have it die at a step of its start, or soon after it: also the start after a kill has such steps."""
+    collector.kill()
+    collector.start("--kill-at", step, "--count", str(count))
+
+
+def _arm(collector: CollectorSeat, step: Step, count: int) -> None:
+    """Have the one that runs die at a step."""
+    orders(collector.config).write_text(f"{step} {count}\n", encoding="ascii")
+    os.kill(collector.program.pid, ARM)
 
 
 def _is_reached(arena: Arena, step: Step) -> bool:
