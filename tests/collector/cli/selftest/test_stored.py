@@ -8,7 +8,7 @@ from collector.cli.conftest import Served
 from collector.sql.shelf import CPU, HOSTS, NOW
 from watchdesk_collector.cli.demo.api import CollectorApi
 from watchdesk_collector.cli.selftest.ledgers import MODULUS
-from watchdesk_collector.cli.selftest.stored import StoredBatch, Tally, missing_lines, read_stored
+from watchdesk_collector.cli.selftest.stored import Stored, StoredBatch, StoredReader, Tally, missing_lines
 from watchdesk_collector.clock import to_us
 from watchdesk_collector.history import History
 from watchdesk_collector.model import Arrival, Hole, Lane, Outcome, Table
@@ -31,6 +31,10 @@ def history(served: Served) -> History:
     return served.deps.history
 
 
+async def read(api: CollectorApi) -> Stored:
+    return await asyncio.to_thread(lambda: StoredReader(api).read(sampled=["cpu"]))
+
+
 def arrival(seq: int, *tables: Table) -> Arrival:
     return Arrival(host_id=FIRST, epoch=EPOCH, seq=seq, lane=Lane.LIVE, received_at_us=AT, content_hash=seq, bytes=1, tables=tables)
 
@@ -47,30 +51,39 @@ async def test_batches_come_with_what_became_of_them(history: History, api: Coll
     hole = Hole(host_id=FIRST, epoch=EPOCH, first=2, last=4, outcome=Outcome.DROPPED, reason="spool_age", received_at_us=AT)
     history.declare(LOG)
     history.commit([arrival(1, log(1, 2))], [hole])
-    stored = await asyncio.to_thread(read_stored, api)
+    stored = await read(api)
     assert StoredBatch(NAME, EPOCH, 1, 1, 2, "stored") in stored.batches
     assert [batch for batch in stored.batches if batch.outcome == "dropped"] == [StoredBatch(NAME, EPOCH, 2, 4, 0, "dropped")]
 
 
 async def test_samples_are_counted_told_apart_and_summed_up_sealed_or_not(api: CollectorApi) -> None:
-    stored = await asyncio.to_thread(read_stored, api)
+    stored = await read(api)
     rows = await asyncio.to_thread(api.sql, f"SELECT epoch_us(ts) FROM cpu WHERE host = '{NAME}' LIMIT 1000000")
     times = [at for (at,) in rows]
     assert stored.tallies[NAME, "cpu"] == Tally(len(times), len(times), sum(at % MODULUS for at in times))
 
 
 async def test_a_sample_that_is_there_twice_is_not_told_apart(history: History, api: CollectorApi) -> None:
-    before = (await asyncio.to_thread(read_stored, api)).tallies[NAME, "cpu"]
+    before = (await read(api)).tallies[NAME, "cpu"]
     again = Table(schema_id=CPU.schema_id, words=np.array([[AT + 1] * 2, *[[0, 0]] * len(CPU.columns)], np.int64), texts=("",))
     history.commit([arrival(1, again)], [])
-    after = (await asyncio.to_thread(read_stored, api)).tallies[NAME, "cpu"]
+    after = (await read(api)).tallies[NAME, "cpu"]
     assert (after.rows - before.rows, after.different - before.different) == (2, 1)
+
+
+async def test_a_measurement_that_agents_declare_later_is_counted_from_then_on(history: History, api: CollectorApi) -> None:
+    reader = StoredReader(api)
+    before = await asyncio.to_thread(lambda: reader.read(sampled=["cpu"]))
+    history.declare(LOG)
+    history.commit([arrival(1, log(1))], [])
+    after = await asyncio.to_thread(lambda: reader.read(sampled=["cpu", "log"]))
+    assert {*after.tallies} - {*before.tallies} == {(NAME, "log")}
 
 
 async def test_lines_are_told_apart_by_what_they_say_and_missed_by_their_number(history: History, api: CollectorApi) -> None:
     history.declare(LOG)
     history.commit([arrival(1, log(1, 2, 5)), arrival(2, log(2))], [])
-    stored = await asyncio.to_thread(read_stored, api)
+    stored = await read(api)
     tally = stored.tallies[NAME, "log"]
     assert (tally.rows, tally.different) == (4, 3)
     assert await asyncio.to_thread(lambda: list(missing_lines(api, host=NAME, written=6))) == [3, 4, 6]

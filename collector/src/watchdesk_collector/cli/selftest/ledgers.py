@@ -96,6 +96,10 @@ class Ledgers:
             if line.times:
                 story.rows = {measurement: self._rows(host, measurement, times) for measurement, times in line.times.items()}
 
+    def measurements(self) -> set[str]:
+        """All that agents have sampled."""
+        return {measurement for _, measurement in self._sampled}
+
     def note_set_clock(self, host: str) -> None:
         """From now on this host may rightly sample a slot again."""
         self._set_clocks.add(host)

@@ -3,12 +3,12 @@
 After it: `oracle`. One query, because only then all tables are seen as they are at the same moment.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from watchdesk_collector.cli.demo.api import CollectorApi
-from watchdesk_collector.cli.selftest.ledgers import MODULUS
+from watchdesk_collector.cli.selftest.ledgers import LINES, MODULUS
 from watchdesk_collector.history.catalogue import RESERVED
 
 NOT_SAMPLED = RESERVED | {"batch"}  # what the collector makes itself
@@ -46,18 +46,21 @@ class Stored:
     tallies: Mapping[tuple[str, str], Tally]
 
 
-def read_stored(api: CollectorApi) -> Stored:
-    """**Errors**: OSError, when the collector is not there."""
-    return make_stored(api.sql(build_query(api.sql(_CATALOG))))
+class StoredReader:
+    """Asks one collector; its catalogue only when agents have sampled what was not in it the last time."""
+
+    def __init__(self, api: CollectorApi) -> None:
+        self._api = api
+        self._apart: Mapping[str, Sequence[str]] = {}
+
+    def read(self, *, sampled: Collection[str]) -> Stored:
+        """All that is stored, now; `sampled` are the measurements that agents have sent. **Errors**: OSError, when the collector is not there."""
+        if not self._apart or not self._apart.keys() >= set(sampled):
+            self._apart = _apart(self._api.sql(_CATALOG))
+        return _stored(self._api.sql("\nUNION ALL\n".join([_BATCHES, *(_tally(name, apart) for name, apart in self._apart.items())])))
 
 
-def build_query(catalog: Sequence[Sequence[str]]) -> str:
-    """The one query, from the rows of `catalog`."""
-    return "\nUNION ALL\n".join([_BATCHES, *(_tally(name, labels) for name, labels in _labels(catalog).items())])
-
-
-def make_stored(rows: Sequence[Sequence[Any]]) -> Stored:
-    """What the rows of the query mean."""
+def _stored(rows: Sequence[Sequence[Any]]) -> Stored:
     return Stored(
         batches=[StoredBatch(*row[1:]) for row in rows if row[0] == "batch"],
         tallies={(host, what): Tally(rows, different, times) for what, host, rows, different, times, *_ in rows if what != "batch"},
@@ -73,16 +76,16 @@ def missing_lines(api: CollectorApi, *, host: str, written: int) -> Iterator[int
 _NUMBER = r"CAST(regexp_extract(message, 'line (\d+)', 1) AS BIGINT)"
 
 
-def _labels(catalog: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+def _apart(catalog: Sequence[Sequence[str]]) -> dict[str, list[str]]:
     """What tells a row apart, by measurement: its labels and its time; of log entries, the message alone."""
-    labels: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
     for measurement, column, kind in catalog:
         if measurement in NOT_SAMPLED:
             continue
-        apart = labels.setdefault(measurement, ["message"] if measurement == "log" else ["ts"])
-        if kind == "label" and measurement != "log":
+        apart = columns.setdefault(measurement, ["message"] if measurement == LINES else ["ts"])
+        if kind == "label" and measurement != LINES:
             apart.append(column)
-    return labels
+    return columns
 
 
 def _tally(name: str, apart: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from watchdesk_collector.cli.selftest.arena import Arena
 from watchdesk_collector.cli.selftest.kinds import Kind, NotHit
 from watchdesk_collector.cli.selftest.ledgers import Key
 from watchdesk_collector.cli.selftest.oracle import Finding, Oracle, Outcomes
-from watchdesk_collector.cli.selftest.stored import Stored, missing_lines, read_stored
+from watchdesk_collector.cli.selftest.stored import Stored, StoredReader, missing_lines
 
 ANSWER_WITHIN_S = 150.0  # longer than a query may take
 DRAIN_WITHIN_S = 60.0
@@ -39,6 +39,7 @@ class Trial:
         self.outcomes = Outcomes(())
         self.misses: list[str] = []
         self._arena = arena
+        self._reader = StoredReader(arena.collector.api)
 
     def play(self, kind: Kind, rng: random.Random) -> Sequence[Finding]:
         """One round, and what came to light after it. **Errors**: DemoError, Interrupted."""
@@ -98,7 +99,7 @@ class Trial:
         ledgers = self._arena.ledgers
         ledgers.read()
         acked, spooled = self.oracle.acked(), self.oracle.spooled()
-        stored = self._answer(lambda: read_stored(self._arena.collector.api))
+        stored = self._answer(lambda: self._reader.read(sampled=ledgers.measurements()))
         ledgers.read()
         self.outcomes = Outcomes(stored.batches)
         return Look(stored=stored, acked=acked, is_lacking=any(key not in self.outcomes for key in spooled))
