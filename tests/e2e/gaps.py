@@ -208,6 +208,10 @@ def overflow_the_spool(stage: Stage, seconds: float) -> None:
         time.sleep(seconds)
     stage.relay.heal()
     stage.settle()
+    stage.here.agent.stop()
+    stage.edit("agent", f'"{SMALL_SPOOL}"', '"256MiB"')
+    stage.here.start_agent()
+    stage.settle()
 
 
 def refuse_what_is_large(stage: Stage, seconds: float) -> None:

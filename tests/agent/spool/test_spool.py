@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,38 @@ def test_a_corrupted_file_is_set_aside_and_told(open_spool: OpenSpool, tmp_path:
     assert unsent(fresh) == [b"goes on"]
     assert [file.name for file in tmp_path.glob("spool.db.corrupt-*")] == ["spool.db.corrupt-20260101T000000Z"]
     assert [record.levelno for record in caplog.records if "is kept as" in record.message] == [logging.ERROR]
+
+
+def test_a_spool_of_the_first_version_is_taken_over_with_all_that_is_in_it(tmp_path: Path, open_spool: OpenSpool) -> None:
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as old:
+        old.executescript(FIRST_VERSION)
+        old.execute("INSERT INTO batch (epoch, seq, spooled_us, payload) VALUES (77, 3, 1767225600000000, x'61')")
+        old.execute("INSERT INTO position VALUES ('app.log', '12')")
+        old.execute("UPDATE total SET batches = 1, bytes = 1")
+        old.commit()
+    spool = open_spool()
+    append(spool, b"b")
+    assert unsent(spool) == [b"a", b"b"]
+    assert spool.positions() == {"app.log": "12"}
+    assert spool.take_lost() == []
+
+
+FIRST_VERSION = """
+    CREATE TABLE batch (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, spooled_us INTEGER NOT NULL,
+        is_done INTEGER NOT NULL DEFAULT 0, payload BLOB NOT NULL, UNIQUE (epoch, seq)
+    );
+    CREATE INDEX batch_by_state ON batch (is_done, id);
+    CREATE TABLE hole (epoch INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, reason TEXT NOT NULL);
+    CREATE TABLE declaration (schema_id INTEGER PRIMARY KEY, payload BLOB NOT NULL);
+    CREATE TABLE position (source TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE total (batches INTEGER NOT NULL, bytes INTEGER NOT NULL);
+    INSERT INTO total VALUES (0, 0);
+    CREATE TRIGGER batch_added AFTER INSERT ON batch BEGIN
+        UPDATE total SET batches = batches + 1, bytes = bytes + length(new.payload);
+    END;
+    CREATE TRIGGER batch_removed AFTER DELETE ON batch BEGIN
+        UPDATE total SET batches = batches - 1, bytes = bytes - length(old.payload);
+    END;
+    PRAGMA user_version = 1;
+"""

@@ -10,6 +10,7 @@ import pytest
 import trustme
 from agent.uplink.conftest import EPOCH, LEVEL, Rig
 from watchdesk_agent.clock import to_us
+from watchdesk_agent.schedule import Cadence
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
 DEADLINE_S = 20.0
@@ -148,6 +149,29 @@ def test_batches_that_were_given_up_are_declared(rig: Rig) -> None:
     assert rig.collector.dropped == {(EPOCH, seq): "spool_age" for seq in (1, 2, 3)}
     rig.collector.checkpoint()
     wait_until(lambda: rig.spool.holes() == [])
+
+
+def test_a_batch_that_is_dropped_on_its_way_is_no_hole_before_it_is_answered(rig: Rig) -> None:
+    rig.collector.behaviour.holds_acks = True
+    rig.append(2)
+    rig.connect()
+    rig.collector.wait_for(lambda: rig.stored_seqs() == [1, 2])
+    rig.clock.advance(8 * 86400)
+    rig.append(1)
+    rig.collector.wait_for(lambda: rig.stored_seqs() == [1, 2, 3])
+    assert [(hole.first, hole.last) for hole in rig.spool.holes()] == [(1, 2)]
+    assert rig.collector.dropped == {}
+
+
+def test_a_hello_tells_what_is_sampled_and_what_is_unsent(rig: Rig) -> None:
+    slots = [1_767_225_600_000_000 + second * 1_000_000 for second in range(3)]
+    rig.spool.begin([Cadence(sampler="level", interval_us=1_000_000, first_us=slots[0])], boot_id="a", booted_us=0)
+    rig.append(2)
+    rig.connect()
+    rig.collector.wait_for(lambda: rig.stored_seqs() == [1, 2])
+    hello = rig.collector.hellos()[0]
+    assert [(one.name, one.interval_us, one.since_us) for one in hello.samplers] == [("level", 1_000_000, slots[0])]
+    assert [(one.epoch, one.seqs.first, one.seqs.last) for one in hello.backlog] == [(EPOCH, 1, 2)]
 
 
 def test_a_batch_larger_than_the_collector_takes_is_given_up_and_blocks_nothing(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:

@@ -65,10 +65,11 @@ FROM (
 WHERE past > first
 """
 
+# What is stored is grouped and joined by the host's name as well, so that a condition on it reaches the scans of the measurements.
 _COMPLETENESS = f"""
 SELECT {{hour}} AS ts, host, host_id, measurement, {{next_hour}} AS until, expected, stored, stored / expected AS ratio
 FROM (
-    SELECT host.host, due.host_id, due.measurement, due.hour,
+    SELECT due.host, due.host_id, due.measurement, due.hour,
            sum((due.past_us + due.interval_us - 1) // due.interval_us - (due.first_us + due.interval_us - 1) // due.interval_us)::BIGINT AS expected,
            any_value(due.slots)::BIGINT AS stored
     FROM (
@@ -80,17 +81,18 @@ FROM (
                    greatest(era.expected_until_us, coalesce(stored.newest_us + era.interval_us, 0))
                ) AS past_us
         FROM (
-            SELECT cadence.*, expected.until_us AS expected_until_us, unnest(range(
+            SELECT host.host, cadence.*, expected.until_us AS expected_until_us, unnest(range(
                 greatest(cadence.since_us, {{since_us}}) // {HOUR_US},
                 (least(cadence.until_us, expected.heard_us, {{until_us}}) + {HOUR_US} - 1) // {HOUR_US}
             )) AS hour
-            FROM {CADENCE_ROWS} AS cadence JOIN {EXPECTED_ROWS} AS expected ON expected.host_id = cadence.host_id
+            FROM {CADENCE_ROWS} AS cadence
+            JOIN {EXPECTED_ROWS} AS expected ON expected.host_id = cadence.host_id
+            JOIN {{hosts}} AS host ON host.host_id = cadence.host_id
         ) AS era
         LEFT JOIN ({{stored}}) AS stored
-        ON stored.host_id = era.host_id AND stored.measurement = era.measurement AND stored.hour = era.hour
+        ON stored.host_id = era.host_id AND stored.host = era.host AND stored.measurement = era.measurement AND stored.hour = era.hour
         WHERE era.is_proven OR stored.slots IS NOT NULL
     ) AS due
-    JOIN {{hosts}} AS host ON host.host_id = due.host_id
     WHERE due.past_us > due.first_us
     GROUP BY ALL
 ) AS counted
@@ -98,14 +100,16 @@ WHERE expected > 0
 """
 
 _STORED = f"""
-SELECT '{{name}}' AS measurement, host_id, epoch_us(ts) // {HOUR_US} AS hour, {{slots}} AS slots, max(epoch_us(ts)) AS newest_us
-FROM ({{rows}})
+SELECT '{{name}}' AS measurement, host.host, sample.host_id, epoch_us(ts) // {HOUR_US} AS hour, {{slots}} AS slots, max(epoch_us(ts)) AS newest_us
+FROM ({{rows}}) AS sample JOIN {{hosts}} AS host ON host.host_id = sample.host_id
 GROUP BY ALL
 """
 _SLOTS_OF_ONE_ROW = "count(*)"
 _SLOTS_OF_MANY_ROWS = f"bit_count(bitstring_agg((epoch_us(ts) % {HOUR_US} // {SLOT_US})::INTEGER, 0, {HOUR_US // SLOT_US - 1}))"
 _NOTHING_STORED = """
-SELECT NULL::VARCHAR AS measurement, NULL::BIGINT AS host_id, NULL::BIGINT AS hour, NULL::BIGINT AS slots, NULL::BIGINT AS newest_us WHERE false
+SELECT NULL::VARCHAR AS measurement, NULL::VARCHAR AS host, NULL::BIGINT AS host_id,
+       NULL::BIGINT AS hour, NULL::BIGINT AS slots, NULL::BIGINT AS newest_us
+WHERE false
 """
 
 
@@ -130,7 +134,7 @@ def select_completeness(rows: Mapping[Measurement, str], *, hosts: str, since_us
         until_us=until_us,
         hour=_timestamp(f"hour * {HOUR_US}"),
         next_hour=_timestamp(f"(hour + 1) * {HOUR_US}"),
-        stored="UNION ALL".join(_stored(measurement, of_measurement) for measurement, of_measurement in rows.items()) or _NOTHING_STORED,
+        stored="UNION ALL".join(_stored(measurement, of_measurement, hosts) for measurement, of_measurement in rows.items()) or _NOTHING_STORED,
     )
 
 
@@ -185,9 +189,9 @@ def _expected_until_us(host: Host, attendance: Attendance) -> int:
     return attendance.now_us if is_silent(host, attendance) else heard_us - SILENT_US
 
 
-def _stored(measurement: Measurement, rows: str) -> str:
+def _stored(measurement: Measurement, rows: str, hosts: str) -> str:
     slots = _SLOTS_OF_MANY_ROWS if measurement.labels else _SLOTS_OF_ONE_ROW
-    return _STORED.format(name=measurement.name, rows=rows, slots=slots)
+    return _STORED.format(name=measurement.name, rows=rows, hosts=hosts, slots=slots)
 
 
 def _timestamp(microseconds: str) -> str:
