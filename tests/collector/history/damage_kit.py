@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.history.crash_worker import WIDER
-from collector.history.kit import EPOCH, HOST, START, batch, batch_seqs, config, history_at, hole, ranges, stored_seqs
+from collector.history.kit import EPOCH, HOST, START, batch, batch_seqs, config, history_at, hole, log_positions, ranges, stored_seqs
 from fakes import FakeClock
 from watchdesk_collector.history import History, RangeSet, Unreplayed
 from watchdesk_collector.metrics import Metrics
@@ -72,6 +72,7 @@ def check(folder: Path) -> Outcome:
     assert stored_seqs(history) == [seq for seq in batches if seq != COMMITTED]
     assert ranges(history.durable(HOST)) == {EPOCH: RangeSet((seq, seq) for seq in batches).to_list()}
     assert set(range(1, CHECKPOINTED + 1)) <= set(batches)
+    assert log_positions(history) == {"app": str(max(stored_seqs(history)))}
     resent = [batch(seq) for seq in range(1, COMMITTED) if seq not in batches]
     history.commit(resent, [hole(COMMITTED, COMMITTED)] if COMMITTED not in batches else [])
     history.seal()

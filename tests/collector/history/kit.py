@@ -89,7 +89,7 @@ def disk(ts_us: Sequence[int], mounts: Sequence[int], used: Sequence[int | None]
 
 
 def batch(seq: int, *, host_id: int = HOST, epoch: int = EPOCH, at: datetime = START, tables: Sequence[Table] | None = None) -> Arrival:
-    """By default one cpu row whose `cores` is the seq, so that each batch can be found again."""
+    """By default one cpu row whose `cores` is the seq, so that each batch can be found again; its log position is the seq, too."""
     at_us = to_us(at) + seq * 1_000_000
     return Arrival(
         host_id=host_id,
@@ -100,6 +100,7 @@ def batch(seq: int, *, host_id: int = HOST, epoch: int = EPOCH, at: datetime = S
         content_hash=seq * 31,
         bytes=100,
         tables=[cpu([at_us], [0.5], [seq])] if tables is None else tables,
+        log_positions={"app": str(seq)},
     )
 
 
@@ -117,6 +118,12 @@ def batch_seqs(history: History) -> list[int]:
     """The seqs of `batch` rows, one by one."""
     rows = history.query("SELECT seq, seq_to FROM batch ORDER BY seq", tables=["batch"]).to_pylist()
     return [seq for row in rows for seq in range(row["seq"], row["seq_to"] + 1)]
+
+
+def log_positions(history: History, host_id: int = HOST) -> dict[str, str]:
+    """What the next Welcome of a host would hold."""
+    positions = history.log_positions(host_id)
+    return {} if positions is None else dict(positions.values)
 
 
 def ranges(by_epoch: Mapping[int, RangeSet]) -> dict[int, list[tuple[int, int]]]:

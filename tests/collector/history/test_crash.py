@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from collector.history import crash_worker
 from collector.history.crash_worker import OLD_SEQ
-from collector.history.kit import EPOCH, HOST, START, batch, batch_seqs, history_at, parquet_files, ranges, stored_seqs
+from collector.history.kit import EPOCH, HOST, START, batch, batch_seqs, history_at, log_positions, parquet_files, ranges, stored_seqs
 from fakes import FakeClock
 from watchdesk_collector.history import History, RangeSet, manifest
 from watchdesk_collector.history.steps import Step
@@ -48,6 +48,7 @@ def check(history: History, folder: Path, acked: set[int]) -> set[int]:
     assert acked <= set(batches)
     assert rows == [seq for seq in batches if seq not in HOLES | {OLD_SEQ}]
     assert stored_seqs(history).count(OLD_SEQ) <= 1
+    assert log_positions(history) == ({"app": str(max(set(batches) - HOLES))} if batches else {})
     assert ranges(history.durable(HOST)) == ({EPOCH: RangeSet((seq, seq) for seq in batches).to_list()} if batches else {})
     assert set(parquet_files(folder)) == {folder / file.path for file in manifest.read(history._store.instance.writer)}
     return set(batches)
