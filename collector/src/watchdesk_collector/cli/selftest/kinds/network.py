@@ -1,9 +1,12 @@
 """Faults of the network between agents and the collector, made by each agent's relay."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from watchdesk_collector.cli.demo.waiting import DemoError
 from watchdesk_collector.cli.selftest.arena import Arena
+from watchdesk_collector.cli.selftest.kinds.kind import NotHit
 from watchdesk_collector.cli.selftest.kinds.processes import MOMENT_S
 from watchdesk_collector.cli.selftest.relay import Relay
 from watchdesk_collector.cli.selftest.seats import AgentSeat
@@ -82,14 +85,19 @@ class Truncate:
         wait_for_connections(arena, relays)
         arena.pause(moment_s)
         truncated = {relay: relay.truncated for relay in relays if relay.truncate()}
-        arena.until(
-            "A truncated connection", lambda: all(relay.truncated > before for relay, before in truncated.items()), timeout_s=UNDER_WAY_WITHIN_S
-        )
+        _until(arena, "A truncated connection", lambda: all(relay.truncated > before for relay, before in truncated.items()))
 
 
 def wait_for_connections(arena: Arena, relays: list[Relay]) -> None:
-    """A fault of connections needs some. **Errors**: DemoError, Interrupted."""
-    arena.until("A connection of each agent", lambda: all(relay.connections for relay in relays), timeout_s=UNDER_WAY_WITHIN_S)
+    """A fault of connections needs some. **Errors**: NotHit, Interrupted."""
+    _until(arena, "A connection of each agent", lambda: all(relay.connections for relay in relays))
+
+
+def _until(arena: Arena, what: str, is_there: Callable[[], bool]) -> None:
+    try:
+        arena.until(what, is_there, timeout_s=UNDER_WAY_WITHIN_S)
+    except DemoError as error:
+        raise NotHit(f"on this busy machine, {str(error).rstrip('.')}") from error
 
 
 def _some(arena: Arena, rng: random.Random) -> list[Relay]:
