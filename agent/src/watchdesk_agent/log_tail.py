@@ -121,8 +121,8 @@ class LogTail:
         self._spool.adopt(theirs, positions=adopted, gives_up=gives_up)
         self._restart()
         log.warning(
-            "this state is an old copy, for the collector holds lines that it never sent: %d of %d logs are read on from where the collector stands, "
-            "the others have changed too much and are read on from this copy's positions",
+            "the log lines that the collector holds do not end where this agent's do, for the state directory is an old copy, or the collector lost "
+            "some: %d of %d logs are read on from where the collector stands, the others, which are other files now, from where this agent stands",
             len(adopted),
             len(theirs.values),
         )

@@ -211,7 +211,7 @@ class Spool:
             lost = blame(self._contents(epoch, seq), Cause.REJECTED, reason)
             done = "UPDATE batch SET is_done = 1, contents = '[]' WHERE epoch = ? AND seq = ?"
             told = "DELETE FROM dropped WHERE epoch = ? AND seq = ?"
-            self._write_sometime([(done, (epoch, seq)), (told, (epoch, seq)), *self._losing(lost)])
+            self._write_sometime([(done, (epoch, seq)), (told, (epoch, seq)), *order.unlinking(epoch, seq), *self._losing(lost)])
 
     def release(self, ranges: Ranges) -> None:
         """The collector has checkpointed these: forget them."""
