@@ -149,8 +149,9 @@ def test_a_spool_of_the_first_version_is_taken_over_with_all_that_is_in_it(tmp_p
     spool = open_spool()
     append(spool, b"b")
     assert unsent(spool) == [b"a", b"b"]
-    assert spool.positions() == {"app.log": "12"}
+    assert spool.positions() == spool.untold_positions() == {"app.log": "12"}
     assert spool.take_lost() == []
+    assert spool.home() is None
 
 
 FIRST_VERSION = """

@@ -1,7 +1,7 @@
 """A running uplink between a real spool and a small collector."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,7 @@ class Rig:
         self.spool = Spool(folder / "spool.db", config=SpoolConfig(), epoch=EPOCH, clock=self.clock)
         self.uplink: Uplink | None = None
         self.compared: list[TheirPositions | None] = []
+        self.compare: Callable[[TheirPositions | None], None] = self.compared.append
 
     def connect(self) -> None:
         """Start the uplink; `disconnect` before another start."""
@@ -43,7 +44,7 @@ class Rig:
             clock=self.clock,
             tally=self.tally,
             random=lambda: 0.0,
-            compare=self.compared.append,
+            compare=self.compare,
         )
         self._thread = threading.Thread(target=self.uplink.run)
         self._thread.start()
@@ -55,11 +56,12 @@ class Rig:
             assert not self._thread.is_alive()
             self.uplink = None
 
-    def append(self, batches: int = 1, note: str = "") -> None:
-        """Spool batches of one row each, as a flush does."""
+    def append(self, batches: int = 1, note: str = "", *, is_ordered: bool = False) -> None:
+        """Spool batches of one row each, as a flush does; `is_ordered` as if they held log lines."""
         for number in range(batches):
             encoded = encode_batches([Samples(LEVEL, [(1_767_225_600_000_000 + number, (float(number), note))])], max_bytes=10**9)
-            assert self.spool.append([one.payload for one in encoded], declarations={LEVEL.schema_id: encode_declaration(LEVEL)}, positions={})
+            declarations = {LEVEL.schema_id: encode_declaration(LEVEL)}
+            assert self.spool.append([one.payload for one in encoded], declarations=declarations, positions={}, ordered=int(is_ordered))
             if self.uplink is not None:
                 self.uplink.wake()
 

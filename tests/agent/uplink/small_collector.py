@@ -40,6 +40,7 @@ class SmallCollector(IngestServiceServicer):
         self.rejected: set[Key] = set()
         self.checkpointed: set[Key] = set()
         self.connections = 0
+        self.log_positions: pb.LogPositions | None = None
         self.port = 0
         self._certificate = authority.issue_cert("localhost", "127.0.0.1")
         self._news = threading.Condition()
@@ -126,7 +127,10 @@ class SmallCollector(IngestServiceServicer):
         match request.WhichOneof("message"):
             case "hello":
                 durable = _to_ranges({key for key in self._durable() if key[0] in request.hello.spooled_epochs})
-                return pb.StreamResponse(welcome=pb.Welcome(clock_us=self.behaviour.clock_us(), durable=durable, limits=self.behaviour.limits))
+                welcome = pb.Welcome(
+                    clock_us=self.behaviour.clock_us(), durable=durable, limits=self.behaviour.limits, log_positions=self.log_positions
+                )
+                return pb.StreamResponse(welcome=welcome)
             case "batch":
                 return self._store(request.batch)
             case "dropped":

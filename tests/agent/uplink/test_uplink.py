@@ -11,6 +11,7 @@ import trustme
 from agent.uplink.conftest import EPOCH, LEVEL, Rig
 from watchdesk_agent.clock import to_us
 from watchdesk_agent.schedule import Cadence
+from watchdesk_agent.spool import SpoolError, TheirPositions
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
 DEADLINE_S = 20.0
@@ -96,6 +97,43 @@ def test_what_was_spooled_just_before_a_connection_is_live(rig: Rig) -> None:
         (1, pb.LANE_BACKFILL),
         (2, pb.LANE_BACKFILL),
     ]
+
+
+def test_log_lines_keep_their_order_across_the_lanes_and_go_before_backfill(rig: Rig) -> None:
+    rig.append(2, is_ordered=True)  # 1, 2
+    rig.append(5)  # 3 to 7
+    rig.clock.advance(3600)
+    rig.append(1, is_ordered=True)  # 8
+    rig.append(1)  # 9
+    rig.collector.behaviour.holds_acks = True
+    rig.connect()
+    rig.collector.wait_for(lambda: len(rig.collector.batches()) == 3)
+    rig.collector.release_acks()
+    rig.collector.wait_for(lambda: len(rig.stored_seqs()) == 9)
+    sent = [(batch.seq, batch.lane) for batch in rig.collector.batches()]
+    assert sent[:3] == [(9, pb.LANE_LIVE), (1, pb.LANE_BACKFILL), (2, pb.LANE_BACKFILL)], "the newest lines wait for those of the other lane"
+    assert [seq for seq, _ in sent if seq in (1, 2, 8)] == [1, 2, 8]
+    assert dict(sent)[8] == pb.LANE_LIVE
+
+
+def test_what_the_collector_holds_of_the_logs_is_compared_before_anything_is_sent(rig: Rig) -> None:
+    rig.collector.log_positions = pb.LogPositions(epoch=99, seq=3, values={"app.log": "12"})
+    rig.append(1)
+    rig.connect()
+    rig.collector.wait_for(lambda: rig.stored_seqs() == [1])
+    assert rig.compared == [TheirPositions(epoch=99, seq=3, values={"app.log": "12"})]
+
+
+def test_a_comparison_that_cannot_be_kept_ends_the_stream_and_is_told(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    def cannot(_: object) -> None:
+        raise SpoolError("cannot keep the log positions that the collector holds; make room in state_dir")
+
+    rig.compare = cannot
+    rig.append(1)
+    rig.connect()
+    rig.collector.wait_for(lambda: rig.collector.connections >= 2)
+    assert [message for message in warnings(caplog) if "make room in state_dir" in message]
+    assert rig.collector.batches() == []
 
 
 def test_after_an_outage_everything_arrives_and_the_outage_is_told_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
