@@ -43,18 +43,18 @@ FROM counted LEFT JOIN missing USING (measurement) ORDER BY measurement
 SLOTS = """
 WITH held AS (
     SELECT DISTINCT ts FROM {measurement} WHERE host = '{host}'
-), due AS (
-    SELECT unnest(generate_series(min(ts), max(ts), INTERVAL {interval} SECOND)) AS ts FROM held
-), missing AS (
-    SELECT ts FROM due EXCEPT SELECT ts FROM held
 ), told AS (
     SELECT unnest(generate_series(ts, until - INTERVAL {interval} SECOND, INTERVAL {interval} SECOND)) AS ts
     FROM gap WHERE host = '{host}' AND measurement = '{measurement}'
+), due AS (
+    SELECT unnest(generate_series(min(ts), max(ts), INTERVAL {interval} SECOND)) AS ts FROM (FROM held UNION ALL FROM told)
+), missing AS (
+    SELECT ts FROM due EXCEPT SELECT ts FROM held
 )
 SELECT (SELECT count(*) FROM missing) AS missing,
        (SELECT count(*) FROM told) AS told,
        (SELECT count(*) FROM (SELECT ts FROM missing EXCEPT SELECT ts FROM told)) AS untold,
-       (SELECT count(*) FROM (SELECT ts FROM told WHERE ts <= (SELECT max(ts) FROM due) EXCEPT SELECT ts FROM missing)) AS untrue
+       (SELECT count(*) FROM (SELECT ts FROM told EXCEPT SELECT ts FROM missing)) AS untrue
 """
 
 
