@@ -6,6 +6,7 @@ import gaps
 import hostile
 import outage
 import pytest
+import restored
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -24,6 +25,10 @@ def test_hostile_queries_are_refused_or_die_and_acks_go_on(full: bool) -> None:
 
 def test_every_slot_without_a_sample_stands_in_a_gap_with_its_cause(full: bool) -> None:
     assert not gaps.run(300 if full else 15, down_s=8 if full else 5).broken
+
+
+def test_a_restored_state_directory_loses_no_log_line_and_doubles_none(full: bool) -> None:
+    assert not restored.run(10 if full else 3).broken
 
 
 def test_alert_and_recovery_arrive_once_even_if_the_collector_is_killed_on_the_way() -> None:
