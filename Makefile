@@ -52,7 +52,7 @@ chaos: setup  ## break agents and a collector 500 times, and count what is lost 
 services: setup  ## test the systemd units under a real systemd, as root (about 2 minutes; needs mmdebstrap and systemd-container)
 	@tests/systemd/run.sh $(ARGS)
 
-damage: setup  ## damage the write-ahead log in 9,000 ways and start on each (about 12 minutes)
+damage: setup  ## damage the write-ahead log in 9,000 ways and start on each (about 15 minutes)
 	@$(BIN)/python tests/chaos/wal_sweep.py $(ARGS)
 
 power-loss: setup  ## cut the power of a virtual machine with the collector in it, 20 times, as root (10 minutes with KVM; needs qemu-system-x86)
