@@ -8,7 +8,8 @@ own samplers at 120 phases of the second, kept in .cache/bench, and put together
 Ten minutes of many hosts, which is a hot generation of ours: its tables in the DuckDB file, the whole file with what is free in it, and what the
 write-ahead log held before its checkpoints; beside what Prometheus keeps of its head on disk (write-ahead log and chunks), and the block that it
 makes of it. An hour of few hosts: ours sealed every ten minutes, and merged as an hour later; Prometheus's block; VictoriaMetrics after its final
-merge. A value is a number that is not null; timestamps, labels, hosts, and the row that we keep of each batch are in the bytes.
+merge; the CPU that each of these steps took. A value is a number that is not null; timestamps, labels, hosts, and the row that we keep of each
+batch are in the bytes.
 
 `--encodings` writes that hour as Parquet in every way that was tried, and tells size, CPU to write and CPU to read (docs/adr/010).
 """
@@ -16,7 +17,7 @@ merge. A value is a number that is not null; timestamps, labels, hosts, and the 
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ import recording
 from encodings_of_parquet import compare
 from load import agent_measurements
 from peers import Peer, Prometheus, VictoriaMetrics, require_installed, running
+from processes import cpu_s
 from remote_write import Connections, body, series_of
 from walks import SECOND_US, between, host_tables, values_in
 from watchdesk_collector.model import Table
@@ -84,39 +86,43 @@ def report(name: str, data: DataSet, *, is_hour: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         ours = history_load.measure(data.measurements, data.hosts, first_us=data.first_us, seconds=data.seconds, folder=Path(folder))
     if is_hour:
-        show("Watchdesk, sealed every 10 minutes", ours.sealed, f"{ours.seal_cpu_s:.3f} s of CPU per million values")
-        show("Watchdesk, merged", ours.merged, f"{ours.merge_cpu_s:.3f} s of CPU per million values")
+        show("Watchdesk, sealed every 10 minutes", ours.sealed, ours.seal_cpu_s)
+        show("Watchdesk, merged", ours.merged, ours.merge_cpu_s)
     else:
         show("Watchdesk, hot tables", ours.hot)
         show("Watchdesk, hot file, free blocks included", ours.hot_file)
         show("Watchdesk, write-ahead log before checkpoints", ours.wal)
-    for label, bytes_ in prometheus_sizes(data):
-        show(f"Prometheus, {label}", bytes_ / data.values)
-    for label, bytes_ in victoria_metrics_sizes(data) if is_hour else ():
-        show(f"VictoriaMetrics, {label}", bytes_ / data.values)
+    report_prometheus(data, is_hour=is_hour)
+    if is_hour:
+        report_victoria_metrics(data)
 
 
-def show(what: str, bytes_per_value: float, note: str = "") -> None:
-    print(f"  {what:48} {bytes_per_value:6.2f} bytes per value  {note}".rstrip(), flush=True)
+def show(what: str, bytes_per_value: float, cpu_s: float | None = None) -> None:
+    cpu = "" if cpu_s is None else f", {cpu_s:.3f} s of CPU per million values"
+    print(f"  {what:48} {bytes_per_value:6.2f} bytes per value{cpu}", flush=True)
 
 
-def prometheus_sizes(data: DataSet) -> Iterator[tuple[str, int]]:
+def report_prometheus(data: DataSet, *, is_hour: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, running(peer := Prometheus(Path(folder))):
         store(peer, data)
-        yield "head on disk: write-ahead log", size_of(peer.data / "wal")
-        yield "head on disk: chunks", size_of(peer.data / "chunks_head")
+        if not is_hour:
+            show("Prometheus, write-ahead log of the head", size_of(peer.data / "wal") / data.values)
+            show("Prometheus, chunks of the head on disk", size_of(peer.data / "chunks_head") / data.values)
+        began_s = cpu_s(peer.program.pid)
         block = peer.snapshot()
-        index = sum(path.stat().st_size for path in block.rglob("index"))
-        yield "block: chunks", sum(path.stat().st_size for path in block.rglob("chunks/*"))
-        yield "block: index", index
+        spent_s = (cpu_s(peer.program.pid) - began_s) / data.values * 1e6
+        show("Prometheus, block: chunks", sum(path.stat().st_size for path in block.rglob("chunks/*")) / data.values, spent_s)
+        show("Prometheus, block: index", sum(path.stat().st_size for path in block.rglob("index")) / data.values)
 
 
-def victoria_metrics_sizes(data: DataSet) -> Iterator[tuple[str, int]]:
+def report_victoria_metrics(data: DataSet) -> None:
     with tempfile.TemporaryDirectory() as folder, running(peer := VictoriaMetrics(Path(folder))):
         store(peer, data)
+        began_s = cpu_s(peer.program.pid)
         peer.merge()
-        yield "merged: data", size_of(peer.data / "data")
-        yield "merged: index", size_of(peer.data / "indexdb")
+        spent_s = (cpu_s(peer.program.pid) - began_s) / data.values * 1e6
+        show("VictoriaMetrics, merged: data", size_of(peer.data / "data") / data.values, spent_s)
+        show("VictoriaMetrics, merged: index", size_of(peer.data / "indexdb") / data.values)
 
 
 def store(peer: Peer, data: DataSet) -> None:

@@ -167,16 +167,16 @@ def _recode(measurement: Measurement, series: Sequence[Ints], codes: Sequence[in
 
 
 def _go_on(measurement: Measurement, series: Sequence[Ints], rng: np.random.Generator, first_us: int) -> None:
-    """In place: slots one after the other from `first_us`, and counters from anywhere on, each piece from where the one before ended."""
+    """In place: slots one after the other from `first_us`, and counters as of hosts that are up since yesterday or for months; pieces go on."""
     for number, words in enumerate(series):
         words[0] += first_us + number * RECORDING_S * SECOND_US - words[0, 0]
     for row, column in enumerate(measurement.columns, start=1):
         if column.kind is not Kind.COUNTER:
             continue
         if column.type is Type.FLOAT64:
-            _shift([words[row].view(np.float64) for words in series], float(rng.integers(0, 10**6)))
+            _shift([words[row].view(np.float64) for words in series], round(10 ** rng.uniform(2, 6)))
         else:
-            _shift([words[row] for words in series], int(rng.integers(0, 2**20)) * PAGE_BYTES)
+            _shift([words[row] for words in series], round(10 ** rng.uniform(1, 7)) * PAGE_BYTES)
 
 
 def _shift(series: "Sequence[npt.NDArray[Any]]", first: float) -> None:
