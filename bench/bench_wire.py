@@ -4,8 +4,8 @@
 
 Two sets. `agent` is a real agent of this host with its default settings, left alone and then beside stress-ng, each for `--for`. `walks` are the
 numbers of walks.py, the whole-host tables, sent by hand. Every connection goes through a relay that counts. A value is a number that is not null:
-timestamps, texts and nulls are in the bytes, not in the values. `batches` is the size of the Batch messages, `socket` what went over TCP: TLS, HTTP/2,
-gRPC, questions for the clock, keepalive; `back` is the other direction: acks and the rest. Connecting is not counted.
+timestamps, texts and nulls are in the bytes, not in the values. `batches` is the size of the Batch messages, `socket` what went over TCP (TLS, HTTP2,
+gRPC, questions for the clock, keepalive), `back` the other direction: acks and the rest. Connecting is not counted.
 """
 
 import argparse
