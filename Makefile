@@ -55,7 +55,7 @@ services: setup  ## test the systemd units under a real systemd, as root (about 
 damage: setup  ## damage the write-ahead log in 9,000 ways and start on each (about 15 minutes)
 	@$(BIN)/python tests/chaos/wal_sweep.py $(ARGS)
 
-power-loss: setup  ## cut the power of a virtual machine with the collector in it, 20 times, as root (10 minutes with KVM; needs qemu-system-x86)
+power-loss: setup  ## cut the power of a virtual machine with the collector in it, 20 times, as root (10 to 30 minutes; needs qemu-system-x86)
 	@$(BIN)/python tests/chaos/power_loss.py $(ARGS)
 
 bench: setup  ## measure the agent's footprint and the collector's ingest (about 10 minutes)

@@ -42,7 +42,7 @@ memory_limit = "256MiB"
 
 
 class GuestSite(Site):
-    """A `Site` with qemu in the collector's place. `console` is what the guest said, over all its boots."""
+    """A `Site` with qemu in the collector's place. `console` is what the guest said; `sealed_files` is known once the disk was moved here."""
 
     def __init__(self, directory: Path, image: Image, *, accelerator: str) -> None:
         super().__init__(directory, flush_interval="300ms")
@@ -54,6 +54,7 @@ class GuestSite(Site):
         self._socket = directory / "disk.socket"
         self._console = directory / "console.log"
         self._export = NbdExport(self.disk, self._socket)
+        self.sealed_files = 0
         self.power_on("collector", start=False)
 
     @property
@@ -96,6 +97,7 @@ class GuestSite(Site):
         is_whole = subprocess.run(["e2fsck", "-f", "-n", image], check=False, capture_output=True).returncode == 0
         shutil.rmtree(self.collector_state)
         subprocess.run(["debugfs", "-R", f"rdump /collector {self.directory}", image], check=True, capture_output=True)
+        self.sealed_files = sum(1 for _ in (self.collector_state / "history" / "parquet").rglob("*.parquet"))
         self.collector = self._program("collector")
         super().start_collector()
         return mended and is_whole

@@ -33,7 +33,8 @@ from watchdesk_collector.cli.demo.waiting import DemoError
 SENDERS = 2
 CUT_WHILE_STARTING = 0.25
 LONGEST_RUN_S = 6.0
-AIMED, AIM_WITHIN_S = 0.75, 5.0  # most cuts wait until something is written and not yet flushed: a moment that chance alone would mostly miss
+AIMED, AIM_WITHIN_S = 0.75, 5.0  # most cuts wait until something is written and not yet flushed: a moment that chance alone would mostly miss,
+LATER_S = 0.5  # or until somewhere in what follows: a checkpoint, a seal
 WITHIN_S = 300.0  # a guest without KVM on a busy machine is slow
 
 
@@ -103,6 +104,7 @@ def _round(here: GuestSite, senders: list[CountedSender], tally: Tally, rng: ran
     time.sleep(rng.uniform(0, LONGEST_RUN_S))
     if rng.random() < AIMED:
         here.disk.wait_for_writes(timeout_s=AIM_WITHIN_S)
+        time.sleep(rng.choice((0.0, rng.uniform(0, LATER_S))))
     cut = _cut(here, tally, rng)
     if rng.random() < CUT_WHILE_STARTING:
         here.power_on("collector")
@@ -139,6 +141,7 @@ def _move(here: GuestSite, report: Report, tally: Tally, rng: random.Random) -> 
     """A last power failure, and the disk goes into this machine, where SQL over what is on it takes no minutes."""
     _cut(here, tally, rng)
     report.claim("the file system is whole", here.move_disk_here())
+    report.figure("Parquet files that the guest sealed", here.sealed_files)
     report.claim("ops.db is whole", here.ops("PRAGMA integrity_check") == [("ok",)])
 
 
@@ -190,7 +193,8 @@ def _tell(here: GuestSite, report: Report, tally: Tally) -> None:
     )
     report.figure("starts, and seconds from power to answer", f"{len(tally.start_seconds)}, median {_median(tally.start_seconds):.1f}")
     report.figure("journals of the file system replayed", console.count("recovering journal"))
-    report.figure("write-ahead logs set aside", console.count("set aside"))
+    torn, damaged = console.count("ends within a transaction"), console.count("does not replay")
+    report.figure("write-ahead logs that ended within a transaction, that did not replay to their end", f"{torn}, {damaged}")
     report.claim("starts failed: 0", tally.starts_failed == 0)
 
 
