@@ -53,7 +53,7 @@ class LinesMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["app", "web"]))
     def rotate(self, name: str) -> None:
-        for number in range(9, 0, -1):
+        for number in range(60, 0, -1):  # none leaves the folder: what is deleted unread is lost to any reader
             if (older := self.logs / f"{name}.log.{number}").exists():
                 older.rename(self.logs / f"{name}.log.{number + 1}")
         if (newest := self.logs / f"{name}.log").exists():

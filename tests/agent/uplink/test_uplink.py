@@ -108,10 +108,12 @@ def test_log_lines_keep_their_order_across_the_lanes_and_go_before_backfill(rig:
     rig.collector.behaviour.holds_acks = True
     rig.connect()
     rig.collector.wait_for(lambda: len(rig.collector.batches()) == 3)
+    rig.append(1)  # 10, for which there is room
+    rig.collector.wait_for(lambda: len(rig.collector.batches()) == 4)
     rig.collector.release_acks()
-    rig.collector.wait_for(lambda: len(rig.stored_seqs()) == 9)
+    rig.collector.wait_for(lambda: len(rig.stored_seqs()) == 10)
     sent = [(batch.seq, batch.lane) for batch in rig.collector.batches()]
-    assert sent[:3] == [(9, pb.LANE_LIVE), (1, pb.LANE_BACKFILL), (2, pb.LANE_BACKFILL)], "the newest lines wait for those of the other lane"
+    assert sent[:4] == [(9, pb.LANE_LIVE), (1, pb.LANE_BACKFILL), (2, pb.LANE_BACKFILL), (10, pb.LANE_LIVE)], "8 waits for those of the other lane"
     assert [seq for seq, _ in sent if seq in (1, 2, 8)] == [1, 2, 8]
     assert dict(sent)[8] == pb.LANE_LIVE
 
