@@ -99,25 +99,6 @@ def test_what_was_spooled_just_before_a_connection_is_live(rig: Rig) -> None:
     ]
 
 
-def test_log_lines_keep_their_order_across_the_lanes_and_go_before_backfill(rig: Rig) -> None:
-    rig.append(2, is_ordered=True)  # 1, 2
-    rig.append(5)  # 3 to 7
-    rig.clock.advance(3600)
-    rig.append(1, is_ordered=True)  # 8
-    rig.append(1)  # 9
-    rig.collector.behaviour.holds_acks = True
-    rig.connect()
-    rig.collector.wait_for(lambda: len(rig.collector.batches()) == 3)
-    rig.append(1)  # 10, for which there is room
-    rig.collector.wait_for(lambda: len(rig.collector.batches()) == 4)
-    rig.collector.release_acks()
-    rig.collector.wait_for(lambda: len(rig.stored_seqs()) == 10)
-    sent = [(batch.seq, batch.lane) for batch in rig.collector.batches()]
-    assert sent[:4] == [(9, pb.LANE_LIVE), (1, pb.LANE_BACKFILL), (2, pb.LANE_BACKFILL), (10, pb.LANE_LIVE)], "8 waits for those of the other lane"
-    assert [seq for seq, _ in sent if seq in (1, 2, 8)] == [1, 2, 8]
-    assert dict(sent)[8] == pb.LANE_LIVE
-
-
 def test_what_the_collector_holds_of_the_logs_is_compared_before_anything_is_sent(rig: Rig) -> None:
     rig.collector.log_positions = pb.LogPositions(epoch=99, seq=3, values={"app.log": "12"})
     rig.append(1)
