@@ -775,7 +775,7 @@ class Dropped(_message.Message):
     epoch: _builtins.int
     """The epoch they were spooled in."""
     reason: _builtins.str
-    """"spool_overflow" or "spool_age"."""
+    """"spool_overflow", "spool_age", "disk_full" or "too_large"; "superseded" for log lines that are read and sent again under another number."""
     @_builtins.property
     def seqs(self) -> Global___SeqRange:
         """The seqs."""
