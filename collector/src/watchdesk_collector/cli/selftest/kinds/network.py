@@ -84,8 +84,9 @@ class Truncate:
         relays, moment_s = _some(arena, rng), rng.uniform(0, MOMENT_S)
         wait_for_connections(arena, relays)
         arena.pause(moment_s)
-        truncated = {relay: relay.truncated for relay in relays if relay.truncate()}
-        _until(arena, "A truncated connection", lambda: all(relay.truncated > before for relay, before in truncated.items()))
+        before = {relay: relay.truncated for relay in relays}  # read first: what it carries next may come at once
+        marked = [relay for relay in relays if relay.truncate()]
+        _until(arena, "A truncated connection", lambda: all(relay.truncated > before[relay] for relay in marked))
 
 
 def wait_for_connections(arena: Arena, relays: list[Relay]) -> None:
