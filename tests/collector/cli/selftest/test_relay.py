@@ -83,6 +83,15 @@ def ending(connection: socket.socket) -> str:
     return "closed"
 
 
+def is_reset(relay: Relay) -> bool:
+    """Whether a new connection is reset; that may come while it is still being made."""
+    try:
+        with connect(relay) as connection:
+            return ending(connection) == "ECONNRESET"
+    except ConnectionResetError:
+        return True
+
+
 def test_what_is_sent_arrives_unchanged_both_ways(relay: Relay) -> None:
     sent = random.Random(2).randbytes(3_000_000)
     with connect(relay) as connection:
@@ -103,8 +112,7 @@ def test_a_cut_closes_connections_and_ends_new_ones_until_healed(relay: Relay) -
         assert echoed(connection, b"before") == b"before"
         assert relay.cut() == 1
         assert ending(connection) == "closed"
-    with connect(relay) as refused:
-        assert ending(refused) == "ECONNRESET"
+    assert is_reset(relay)
     relay.heal()
     with connect(relay) as connection:
         assert echoed(connection, b"after") == b"after"
@@ -152,8 +160,7 @@ def test_a_connection_to_a_target_that_is_away_ends() -> None:
     echo = Echo()
     with Relay(echo.port, random=random.Random(1)) as relay:
         echo.close()
-        with connect(relay) as connection:
-            assert ending(connection) == "ECONNRESET"
+        assert is_reset(relay)
 
 
 def test_ended_connections_are_forgotten(relay: Relay) -> None:
