@@ -81,7 +81,7 @@ def _sending(collector: LoadedCollector) -> Iterator[Callable[[float], Sequence[
     ended = threading.Event()
 
     def send() -> None:
-        requests = encode(measurements, epoch=agent.epoch, batches=1_000_000, ticks=1, first_us=now_us() - 86_400_000_000)
+        requests = encode(measurements, epoch=agent.epoch, batches=20_000, ticks=1, first_us=now_us() - 86_400_000_000)
         for seq, request in enumerate(requests, start=1):
             if ended.wait(1 / BATCHES_PER_SECOND):
                 return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watchdesk_collector.cli.demo.api import CollectorApi
+from watchdesk_collector.history.catalogue import NOT_SAMPLED
 
 _TAKEN = re.compile(r"agent stopped: (\d+) samples taken")
 
@@ -63,5 +64,6 @@ def complaints(sent: Sent, stored: Stored) -> Iterator[str]:
 
 def _count_all(api: CollectorApi) -> str:
     measurements = [name for (name,) in api.sql("SELECT DISTINCT measurement FROM catalog ORDER BY measurement")]
-    counts = " UNION ALL ".join(f"SELECT count(*) AS rows FROM {name}" for name in measurements if name != "batch")  # noqa: S608 -- from the catalogue
+    sampled = [name for name in measurements if name not in NOT_SAMPLED]
+    counts = " UNION ALL ".join(f"SELECT count(*) AS rows FROM {name}" for name in sampled)  # noqa: S608 -- from the catalogue
     return f"SELECT sum(rows) FROM ({counts})"  # noqa: S608 -- the same

@@ -9,9 +9,7 @@ from typing import Any
 
 from watchdesk_collector.cli.demo.api import CollectorApi
 from watchdesk_collector.cli.selftest.ledgers import LINES, MODULUS
-from watchdesk_collector.history.catalogue import RESERVED
-
-NOT_SAMPLED = RESERVED | {"batch"}  # what the collector makes itself
+from watchdesk_collector.history.catalogue import NOT_SAMPLED
 
 _CATALOG = "SELECT measurement, column_name, kind FROM catalog ORDER BY measurement, column_name"
 _BATCHES = "SELECT 'batch' AS what, host, epoch AS a, seq AS b, seq_to AS c, rows AS d, outcome AS e FROM batch"
