@@ -139,7 +139,7 @@ async def _open_stores(config: Config, clock: Clock, steps: Steps) -> AsyncItera
     _make_state_dir(config.state_dir)
     metrics = Metrics()
     ops = await asyncio.to_thread(open_ops, config.state_dir / "ops.db")
-    hosts, attendance = HostDirectory(ops, clock), AttendanceBook(ops, clock)
+    hosts, attendance = HostDirectory(ops, clock, clock_tolerance_s=config.ingest.clock_tolerance), AttendanceBook(ops, clock)
     on_writer = Writer()
     history = History(
         path=config.state_dir / "history",

@@ -130,6 +130,7 @@ class Arrival:
     bytes: int
     tables: Sequence[Table]
     log_positions: Mapping[str, str] = field(default_factory=dict)  # opaque; an empty one is to be forgotten
+    times_us: tuple[int, int] | None = None  # of its first and of its last sample
 
     @property
     def rows(self) -> int:
@@ -166,9 +167,10 @@ class Host:
     last_seen_at: datetime  # when its newest batch was received
     boot_id: str
     agent_version: str
-    clock_offset_s: float  # collector minus agent, as of its last Hello
+    clock_offset_s: float  # how far its clock is ahead of the collector's, to a second
     connected: bool
     removed_at: datetime | None = None  # since when it isn't watched any more
+    clock_is_off: bool = False  # further than is tolerated, and since then not yet within half of that
 
 
 def host_id_of(agent_id: str) -> int:

@@ -232,7 +232,7 @@ def test_a_silent_host_stays_silent_over_a_restart(tmp_path: Path) -> None:
 
 def test_a_host_whose_clock_is_behind_is_alerted_on_in_the_collectors_time(tmp_path: Path) -> None:
     world = World(tmp_path, DISK_FULL)
-    world.hosts["web1"] = replace(world.hosts["web1"], clock_offset_s=600.0)
+    world.hosts["web1"] = replace(world.hosts["web1"], clock_offset_s=-600.0)
     changes: list[Change] = []
     for _ in range(12):
         world.clock.advance(10)

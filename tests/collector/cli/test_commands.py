@@ -55,6 +55,14 @@ async def test_sql_needs_one_query(watchdesk: Watchdesk, arguments: tuple[str, .
     assert (ended.code, ended.err) == (2, "watchdesk: give either a query in quotes or --file\n")
 
 
+async def test_a_clock_that_is_off_is_listed(watchdesk: Watchdesk, served: Served) -> None:
+    (db1,) = [host for host in served.deps.hosts.list() if host.name == "db1"]
+    served.deps.hosts.note_clock(db1.host_id, -12.0)
+    lines = {line.split()[0]: line for line in (await watchdesk("hosts", "list")).out.splitlines()}
+    assert "-12 s" in lines["db1"]
+    assert not re.search(r"[+-]\d+ s", lines["web1"])
+
+
 async def test_hosts_are_listed(watchdesk: Watchdesk) -> None:
     lines = (await watchdesk("hosts", "list")).out.splitlines()
     assert lines[0].split()[:3] == ["host", "state", "seen"]

@@ -88,11 +88,11 @@ def test_another_help_text_is_no_conflict(tmp_path: Path) -> None:
 
 
 def test_limits_and_reserved_names_are_refused_with_the_remedy(tmp_path: Path) -> None:
-    history = history_at(tmp_path, catalogue=(CPU,), max_measurements=2, max_columns=9)
+    history = history_at(tmp_path, catalogue=(CPU,), max_measurements=2, max_columns=11)
     columns = (gauge("value", "A value."),)
     reasons = [
         history.declare(Measurement(name="third", help="Third.", columns=columns)),
-        history.declare(Measurement(name="cpu", help="Wide.", columns=tuple(gauge(f"value{i}", "A value.") for i in range(8)))),
+        history.declare(Measurement(name="cpu", help="Wide.", columns=tuple(gauge(f"value{i}", "A value.") for i in range(10)))),
         history.declare(Measurement(name="hosts", help="Hosts.", columns=columns)),
         history.declare(Measurement(name="batch", help="Batches.", columns=columns)),
         history.declare(Measurement(name="cpu", help="Empty.", columns=())),

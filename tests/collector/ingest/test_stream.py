@@ -161,6 +161,21 @@ async def test_an_agent_is_told_what_is_checkpointed(collector: Collector) -> No
         assert [(e.epoch, e.ranges[0].first, e.ranges[0].last) for e in told] == [(7, 1, 1)]
 
 
+async def test_a_clock_is_compared_with_each_query_and_a_slow_one_makes_it_look_no_further_behind(collector: Collector) -> None:
+    def now_us(ahead_s: float) -> int:
+        return int((time.time() + ahead_s) * 1e6)
+
+    async with agent_of(collector, clock_us=now_us(0)) as agent:
+        for ahead_s, is_off in ((30.0, True), (-60.0, True), (-60.0, True), (-60.0, True), (0.0, False), (-20.0, False)):
+            await agent.send(clock_query=pb.ClockQuery(agent_us=now_us(ahead_s)))
+            assert (await agent.read()).HasField("clock_reply")
+            (host,) = collector.hosts.list()
+            assert host.clock_is_off is is_off
+            if ahead_s == -60.0:
+                last = host.clock_offset_s
+        assert last == pytest.approx(-60.0, abs=1.5), "three in a row are no accident"
+
+
 async def test_a_wrong_token_is_refused_with_the_remedy(collector: Collector) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         async with agent_of(collector, token="guess"):

@@ -100,6 +100,38 @@ def test_freshness_and_clock_offset_are_there_after_a_restart(ops: sa.Engine) ->
     assert abs((host.last_seen_at - at).total_seconds()) < 0.001
 
 
+def test_a_clock_is_flagged_beyond_the_tolerance_until_it_is_within_half_of_it(ops: sa.Engine) -> None:
+    directory = HostDirectory(ops, SystemClock(), clock_tolerance_s=2.0)
+    host_id = directory.introduce(introduction("web")).host_id
+    flags = []
+    for offset_s in (1.9, 2.1, 1.5, 1.1, 0.9, 1.9, -2.1, -1.1, -0.9):
+        directory.note_clock(host_id, offset_s)
+        flags.append(directory.list()[0].clock_is_off)
+    assert flags == [False, True, True, True, False, False, True, True, False]
+
+
+def test_a_clock_that_is_off_stays_flagged_over_a_new_stream_and_a_restart(ops: sa.Engine) -> None:
+    directory = HostDirectory(ops, SystemClock())
+    directory.introduce(introduction("web", offset_s=-5.0))
+    assert directory.introduce(introduction("web", offset_s=-1.5)).clock_is_off
+    directory.introduce(introduction("web", offset_s=-5.0))
+    directory.note_clock(host_id_of("agent of web"), -5.0)
+    directory.flush()
+    (host,) = HostDirectory(ops, SystemClock()).list()
+    assert (host.clock_offset_s, host.clock_is_off) == (-5.0, True)
+
+
+def test_the_noise_of_the_network_moves_no_clock(ops: sa.Engine) -> None:
+    """Alerts are read by the offset in whole seconds: samples would be moved to and fro."""
+    directory = HostDirectory(ops, SystemClock())
+    host_id = directory.introduce(introduction("web", offset_s=30.0)).host_id
+    for offset_s in (30.4, 30.6, 29.5):
+        directory.note_clock(host_id, offset_s)
+        assert directory.list()[0].clock_offset_s == 30.0
+    directory.note_clock(host_id, 31.5)
+    assert directory.list()[0].clock_offset_s == 31.5
+
+
 def test_what_a_full_disk_did_not_take_is_written_with_the_next_flush(ops: sa.Engine) -> None:
     clock = SystemClock()
     directory = HostDirectory(ops, clock)

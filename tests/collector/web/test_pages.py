@@ -60,6 +60,20 @@ async def test_a_host_page_shows_facts_alerts_probes_and_log_errors(web: aiohttp
         assert shown in page
 
 
+async def test_a_clock_that_is_off_is_told_on_both_pages(company: Stores) -> None:
+    host = company.hosts.by_name("build-1")
+    assert host is not None
+    company.hosts.note_clock(host.host_id, 75.0)
+    async with serving(company, CONFIG) as address, aiohttp.ClientSession(address) as web:
+        assert "clock 1 min 15 s ahead" in (await text_of(web, "/")).split('id="host-build-1"')[1].split("</tr>")[0]
+        assert "clock 1 min 15 s ahead" in await text_of(web, "/hosts/build-1")
+        async with web.get("/api/v1/hosts") as answer:
+            told = {one["host"]: (one["clock_is_off"], one["clock_offset_seconds"]) for one in (await answer.json())["hosts"]}
+    assert told["build-1"] == (True, 75.0)
+    company.hosts.note_clock(host.host_id, 0.0)
+    assert not told["web-1"][0]
+
+
 async def test_a_gap_in_the_samples_is_a_gap_in_the_line(web: aiohttp.ClientSession) -> None:
     page = await text_of(web, "/hosts/db-2?range=1h")
     [load] = re.findall(r'<path class="line s0" d="([^"]+)"', page.split('data-chart="load"')[1].split("</figure>")[0])

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -105,6 +106,13 @@ def test_hosts_are_sorted_worst_first_then_by_name() -> None:
     firing = [alert(host_id=4), alert(host_id=5, severity=Severity.WARNING)]
     view = build_status(readings(hosts=hosts, firing=firing))
     assert [row.name for row in view.hosts] == ["d", "c", "e", "a", "b"]
+
+
+def test_a_clock_that_is_off_is_told_beside_whatever_else_is_wrong() -> None:
+    off = replace(host("web-1"), clock_offset_s=-7.0, clock_is_off=True)
+    (row,) = build_status(readings(hosts=[off], firing=[alert(severity=Severity.WARNING)])).hosts
+    assert (row.reason, row.clock) == ("disk-nearly-full", "clock 7 s behind")
+    assert build_status(readings(hosts=[host("web-1")])).hosts[0].clock == ""
 
 
 def test_a_host_says_why_in_the_name_of_its_worst_rule() -> None:

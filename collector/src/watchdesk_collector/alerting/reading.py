@@ -2,7 +2,7 @@
 
 Of interest are series with a sample that fires, and those that the rule remembers (pending or firing); all samples of these come back, in event time,
 so that `step` sees what it would have seen of the whole stream. A host whose clock is off is read in the collector's time: its stamps are shifted by
-the offset it was greeted with, otherwise its alerts would come late or, behind the cursor, never.
+how far its clock was ahead when it was compared last, otherwise its alerts would come late or, behind the cursor, never.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +63,7 @@ def read_samples(reader: Reader, condition: Condition, *, span: Span, tracked: S
 
 def shifts_us(hosts: Sequence[Host]) -> dict[int, int]:
     """By how much to shift the stamps of hosts whose clock is off, in whole seconds so that the grid stays whole."""
-    return {host.host_id: round(host.clock_offset_s) * 1_000_000 for host in hosts if abs(host.clock_offset_s) > TOLERATED_OFFSET_S}
+    return {host.host_id: -round(host.clock_offset_s) * 1_000_000 for host in hosts if abs(host.clock_offset_s) > TOLERATED_OFFSET_S}
 
 
 def samples_sql(condition: Condition) -> str:

@@ -7,7 +7,7 @@ from watchdesk_collector.cli import finding
 from watchdesk_collector.cli.client import client_of, quoted
 from watchdesk_collector.cli.output import percent, print_table, since
 
-_COLUMNS = ("host", "state", "seen", "cpu", "memory", "disk", "agent", "reason")
+_COLUMNS = ("host", "state", "seen", "cpu", "memory", "disk", "agent", "clock", "reason")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +41,12 @@ def _list(arguments: argparse.Namespace) -> None:
             percent(host["memory_used_ratio"]),
             percent(host["disk_used_ratio"]),
             host["agent_version"],
+            f"{host['clock_offset_seconds']:+.0f} s" if host["clock_is_off"] else "",
             host["reason"],
         ]
         for host in hosts
     ]
-    print_table(_COLUMNS, rows, numeric=(2, 3, 4, 5))
+    print_table(_COLUMNS, rows, numeric=(2, 3, 4, 5, 7))
 
 
 def _remove(arguments: argparse.Namespace) -> None:

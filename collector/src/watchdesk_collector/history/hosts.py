@@ -27,6 +27,7 @@ def to_arrow(hosts: Sequence[Host]) -> pa.Table:
             "boot_id": _column([host.boot_id for host in hosts], pa.string()),
             "agent_version": _column([host.agent_version for host in hosts], pa.string()),
             "clock_offset_seconds": _column([host.clock_offset_s for host in hosts], pa.float64()),
+            "clock_is_off": _column([host.clock_is_off for host in hosts], pa.bool_()),
             "connected": _column([host.connected for host in hosts], pa.bool_()),
             "removed_at": _column([host.removed_at for host in hosts], TIMESTAMP),
         }

@@ -49,6 +49,7 @@ def of_batches(arrivals: Sequence[Arrival], holes: Sequence[Hole]) -> pa.Table:
     """One `batch` row each: first the arrivals, then the holes."""
     stored, nothing = [str(Outcome.STORED)] * len(arrivals), [None] * len(holes)
     seqs = [arrival.seq for arrival in arrivals]
+    spans = [None if arrival.log_positions else arrival.times_us for arrival in arrivals]
     entries: Sequence[Arrival | Hole] = [*arrivals, *holes]
     return pa.table(
         {
@@ -63,6 +64,8 @@ def of_batches(arrivals: Sequence[Arrival], holes: Sequence[Hole]) -> pa.Table:
             "content_hash": pa.concat_arrays([_integers([arrival.content_hash for arrival in arrivals]), pa.nulls(len(holes), pa.int64())]),
             "rows": _integers([*(arrival.rows for arrival in arrivals), *(0 for _ in holes)]),
             "bytes": _integers([*(arrival.bytes for arrival in arrivals), *(0 for _ in holes)]),
+            "sampled_from_seconds": pa.array([*(span and span[0] / 1e6 for span in spans), *nothing], pa.float64()),
+            "sampled_to_seconds": pa.array([*(span and span[1] / 1e6 for span in spans), *nothing], pa.float64()),
         }
     )
 

@@ -40,4 +40,7 @@ class IngestConfig:
     max_greetings: int = setting(
         1000, help="Agents that may wait to be welcomed, as when all return after an outage; more are asked to come again in some seconds."
     )
+    clock_tolerance: float = setting(
+        "2s", form=Form.DURATION, help="A host whose clock is further off than this is flagged, until it is off by less than half of it."
+    )
     max_future: float = setting("5m", form=Form.DURATION, help="A sample dated further ahead of the collector's clock is rejected.")

@@ -6,7 +6,7 @@ checked here and now; its numbers are not copied: tables view the message's byte
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -120,7 +120,14 @@ def _plain(batch: "pb.Batch", sender: Sender, *, received_at_us: int, wire_bytes
         bytes=wire_bytes,
         tables=tables,
         log_positions=dict(batch.log_positions),
+        times_us=_times_us(tables),
     )
+
+
+def _times_us(tables: Sequence[Table]) -> tuple[int, int] | None:
+    if not tables:
+        return None
+    return min(int(table.words[0].min()) for table in tables), max(int(table.words[0].max()) for table in tables)
 
 
 def _table(table: "pb.Table", schemas: Mapping[int, Shape | str], latest_us: int, digest: "hashlib.blake2b") -> Table:

@@ -57,11 +57,11 @@ def unpack(batches: Sequence[PackedBatch], refuse: Refuse) -> dict[int, Arrival 
                 opened.add(batch)
             except DecodeError as error:
                 unpacked[id(batch)] = refuse(batch, error)
-        for batch, tables, is_suspect in opened.tables(layout):
+        for batch, tables, times_us, is_suspect in opened.tables(layout):
             try:
                 if is_suspect:
                     _check(layout, tables, batch.latest_us)
-                unpacked[id(batch)] = _arrival(batch, tables)
+                unpacked[id(batch)] = _arrival(batch, tables, times_us)
             except DecodeError as error:
                 unpacked[id(batch)] = refuse(batch, error)
     return unpacked
@@ -91,19 +91,21 @@ class _Opened:
             texts = self._dictionaries[data] = _parse_texts(data)
         return texts
 
-    def tables(self, layout: KnownLayout) -> Iterator[tuple[PackedBatch, Tables, bool]]:
-        """Each batch with its tables, and whether they need a closer look."""
+    def tables(self, layout: KnownLayout) -> Iterator[tuple[PackedBatch, Tables, tuple[int, int], bool]]:
+        """Each batch with its tables, the times of its first and its last row, and whether it needs a closer look."""
         if not self._batches:
             return
         stack = np.frombuffer(b"".join(self._words), "<i8").reshape(len(self._batches), layout.layout.words)
-        suspects = self._suspects(layout, stack)
-        for batch, words, texts, is_suspect in zip(self._batches, stack, self._texts, suspects, strict=True):
-            yield batch, Tables(layout.layout, words, texts), is_suspect
-
-    def _suspects(self, layout: KnownLayout, stack: Words) -> list[bool]:
         times = stack[:, layout.times]
+        first, last = times.min(axis=1), times.max(axis=1)
+        spans = zip(first.tolist(), last.tolist(), strict=True)
+        suspects = self._suspects(layout, stack, first, last)
+        for batch, words, texts, span, is_suspect in zip(self._batches, stack, self._texts, spans, suspects, strict=True):
+            yield batch, Tables(layout.layout, words, texts), span, is_suspect
+
+    def _suspects(self, layout: KnownLayout, stack: Words, first: Words, last: Words) -> list[bool]:
         latest = np.array([batch.latest_us for batch in self._batches], np.int64)
-        suspects = (times.min(axis=1) < EARLIEST_US) | (times.max(axis=1) > latest)
+        suspects = (first < EARLIEST_US) | (last > latest)
         if layout.codes.size:
             codes = stack[:, layout.codes]
             counts = np.array([len(texts) for texts in self._texts], np.int64)
@@ -136,7 +138,7 @@ def _check(layout: KnownLayout, tables: Tables, latest_us: int) -> None:
         check(shape, tables.words[part.start : part.end].data, part.rows, texts=len(tables.texts), latest_us=latest_us)
 
 
-def _arrival(batch: PackedBatch, tables: Tables) -> Arrival:
+def _arrival(batch: PackedBatch, tables: Tables, times_us: tuple[int, int]) -> Arrival:
     digest = hashlib.blake2b(batch.layout.data, digest_size=8)
     digest.update(batch.data)
     return Arrival(
@@ -149,4 +151,5 @@ def _arrival(batch: PackedBatch, tables: Tables) -> Arrival:
         bytes=batch.wire_bytes,
         tables=tables,
         log_positions=batch.log_positions,
+        times_us=times_us,
     )

@@ -170,7 +170,7 @@ class IngestService:
             name=hello.host,
             boot_id=hello.boot_id,
             agent_version=hello.agent_version,
-            clock_offset_s=(to_us(now) - hello.clock_us) / 1e6,
+            clock_offset_s=(hello.clock_us - to_us(now)) / 1e6,
         )
         try:
             self._roster.check(hello.agent_id, hello.epoch)
@@ -204,11 +204,15 @@ class IngestService:
             case "dropped":
                 await self._take_dropped(request.dropped, session)
             case "clock_query":
-                reply = pb.ClockReply(agent_us=request.clock_query.agent_us, collector_us=to_us(self._clock.now()))
-                session.answers.put_nowait(pb.StreamResponse(clock_reply=reply))
+                self._answer_clock_query(request.clock_query.agent_us, session)
             case other:
                 self._count_garbage(session, f"a message of kind {other!r} has no place here")
         return None
+
+    def _answer_clock_query(self, agent_us: int, session: Session) -> None:
+        collector_us = to_us(self._clock.now())
+        session.answers.put_nowait(pb.StreamResponse(clock_reply=pb.ClockReply(agent_us=agent_us, collector_us=collector_us)))
+        self._hosts.note_clock(session.host.host_id, session.clock_offset_s(agent_us, collector_us))
 
     async def _take_batch(self, batch: pb.Batch, session: Session) -> None:
         if not 0 < batch.seq < MAX_NUMBER or batch.epoch not in session.epochs:

@@ -6,6 +6,7 @@ has at most `max_in_flight` batches under way and each costs one answer.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from watchdesk_collector.history import Positions, RangeSet
 from watchdesk_collector.ingest.committer import Receipt, Verdict
 from watchdesk_collector.ingest.layouts import Shape
 from watchdesk_collector.model import Arrival, Hole, Host, Outcome
+
+CLOCK_QUERIES = 3  # some minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Session:
         self.schemas: dict[int, Shape | str] = {}  # a text says why the declaration was refused
         self.seen_layouts: set[bytes] = set()
         self.answers: asyncio.Queue[pb.StreamResponse | None] = asyncio.Queue()
+        self._clock_offsets_s: deque[float] = deque([host.clock_offset_s], maxlen=CLOCK_QUERIES)
         self.ending: Ending | None = None
         self.is_void = False
         self._is_welcome = False
@@ -54,6 +58,11 @@ class Session:
         if acked:
             self.answers.put_nowait(pb.StreamResponse(ack=pb.Ack(acked=_to_wire(acked))))
         return None
+
+    def clock_offset_s(self, agent_us: int, collector_us: int) -> float:
+        """How far the agent's clock is ahead, of a query that just came: one that was under way for long only makes it look behind."""
+        self._clock_offsets_s.append((agent_us - collector_us) / 1e6)
+        return max(self._clock_offsets_s)
 
     def tell_checkpointed(self, ranges_by_epoch: Mapping[int, RangeSet]) -> None:
         """Say what is checkpointed by now, if that is news to this agent; nothing before its Welcome."""

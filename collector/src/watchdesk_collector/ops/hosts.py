@@ -16,6 +16,7 @@ from watchdesk_collector.clock import Clock, from_us, to_us
 from watchdesk_collector.model import Host, host_id_of
 from watchdesk_collector.ops.schema import host as host_table
 
+CLOCK_NOISE_S = 1.0
 log = logging.getLogger(__name__)
 
 
@@ -53,9 +54,10 @@ class HostDirectory:
     `_lock` is for the dictionaries and never held while the disk is touched: who reads here may be in the middle of a transaction of ops.db.
     """
 
-    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+    def __init__(self, engine: sa.Engine, clock: Clock, *, clock_tolerance_s: float = 2.0) -> None:
         self._engine = engine
         self._clock = clock
+        self._clock_tolerance_s = clock_tolerance_s
         self._lock = threading.Lock()
         self._saving = threading.Lock()  # one change of identity at a time, from the look at who has the name to the row on disk
         self._hosts_by_id: dict[int, Host] = {}
@@ -85,7 +87,7 @@ class HostDirectory:
         """Take in an agent, new or known, possibly renamed. **Errors**: NameTaken."""
         with self._saving:
             known = self._known(who)
-            host = _introduced(who, known, at=self._clock.now())
+            host = self._with_clock(_introduced(who, known, at=self._clock.now()), who.clock_offset_s)
             if known is None or _identity(known) != _identity(host):
                 self._save(host)
             with self._lock:
@@ -107,6 +109,23 @@ class HostDirectory:
                 if host := self._hosts_by_id.get(host_id):
                     self._hosts_by_id[host_id] = replace(host, last_seen_at=at)
                     self._unsaved.add(host_id)
+
+    def note_clock(self, host_id: int, offset_s: float) -> None:
+        """A host's clock was compared with the collector's."""
+        with self._lock:
+            if host := self._hosts_by_id.get(host_id):
+                self._hosts_by_id[host_id] = self._with_clock(host, offset_s)
+                self._unsaved.add(host_id)
+
+    def _with_clock(self, host: Host, offset_s: float) -> Host:
+        """A clock is off beyond the tolerance, and until it is within half of it.
+
+        What alerts are read by changes only with what is more than the noise of the network: a host's samples shall not be moved to and fro.
+        """
+        tolerance_s = self._clock_tolerance_s / 2 if host.clock_is_off else self._clock_tolerance_s
+        is_off = abs(offset_s) > tolerance_s
+        is_noise = is_off == host.clock_is_off and abs(offset_s - host.clock_offset_s) < CLOCK_NOISE_S
+        return replace(host, clock_offset_s=host.clock_offset_s if is_noise else offset_s, clock_is_off=is_off)
 
     def connected(self, host_id: int) -> None:
         self._note_connected(host_id, connected=True)
@@ -205,6 +224,7 @@ class HostDirectory:
                     clock_offset_s=row["clock_offset_s"],
                     connected=False,
                     removed_at=from_us(row["removed_at_us"]) if row["removed_at_us"] is not None else None,
+                    clock_is_off=abs(row["clock_offset_s"]) > self._clock_tolerance_s,
                 )
             )
 
@@ -218,8 +238,9 @@ def _introduced(who: Introduction, known: Host | None, *, at: datetime) -> Host:
         last_seen_at=known.last_seen_at if known else at,
         boot_id=who.boot_id,
         agent_version=who.agent_version,
-        clock_offset_s=who.clock_offset_s,
+        clock_offset_s=known.clock_offset_s if known else 0.0,
         connected=known.connected if known else False,
+        clock_is_off=known.clock_is_off if known else False,
     )
 
 

@@ -30,6 +30,7 @@ async def hosts(request: web.Request) -> web.Response:
             "agent_id": host.agent_id,
             "agent_version": host.agent_version,
             "clock_offset_seconds": host.clock_offset_s,
+            "clock_is_off": host.clock_is_off,
             "cpu_busy_ratio": row.cpu.latest,
             "memory_used_ratio": row.memory.latest,
             "disk_used_ratio": row.disk.latest,

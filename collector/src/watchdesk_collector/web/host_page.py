@@ -14,10 +14,9 @@ from watchdesk_collector.web.gaps import Gap, GapLine, build_lines, summary
 from watchdesk_collector.web.queries import Row
 from watchdesk_collector.web.series import Chart
 from watchdesk_collector.web.status import HostRow, ProbeRow, StatusView
-from watchdesk_collector.web.words import NOTHING, duration, in_unit
+from watchdesk_collector.web.words import NOTHING, clock_words, duration, in_unit
 
 _MAX_GAP_LINES = 20
-_CLOCK_IS_RIGHT = 1.0  # seconds within which an offset is not worth a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +124,7 @@ def build_facts(host: Host, facts: Row | None, *, at: datetime) -> tuple[tuple[s
         ("Kernel", _joined(known.get("kernel"), known.get("architecture"))),
         ("Running for", duration(known.get("uptime_seconds"))),
         ("Agent", host.agent_version),
-        ("Clock", _clock(host.clock_offset_s)),
+        ("Clock", clock_words(host.clock_offset_s)),
         ("Known for", duration((at - host.first_seen_at).total_seconds())),
     )
     return tuple((name, value) for name, value in found if value and value != NOTHING)
@@ -150,12 +149,6 @@ def build_panel(chart: Chart) -> PanelView:
         left_out=chart.left_out,
         gap_words=summary(chart.bands),
     )
-
-
-def _clock(offset_s: float) -> str:
-    if abs(offset_s) < _CLOCK_IS_RIGHT:
-        return "right to the second"
-    return f"{duration(abs(offset_s))} {'behind' if offset_s > 0 else 'ahead'}"
 
 
 def _joined(*parts: str | None) -> str:

@@ -16,7 +16,7 @@ from watchdesk_collector.ops.alerts import Alert
 from watchdesk_collector.ops.severity import Severity
 from watchdesk_collector.web.drawing import Run, SlotState, bar, spark
 from watchdesk_collector.web.queries import Row, Slots
-from watchdesk_collector.web.words import plural
+from watchdesk_collector.web.words import clock_words, plural
 
 MAX_ALERTS = 50  # firing alerts beyond these show in the states of their hosts, and on their pages
 MAX_PROBES = 100  # probes that are up beyond these are on their hosts' pages alone
@@ -72,6 +72,7 @@ class HostRow:
     name: str
     state: HostState
     reason: str
+    clock: str  # how far off, when it is flagged
     last_seen_at: datetime
     cpu: Trend
     memory: Trend
@@ -220,6 +221,7 @@ def _build_host(host: Host, firing: Sequence[Alert], readings: StatusReadings) -
         name=host.name,
         state=state,
         reason=_reason(state, firing),
+        clock=f"clock {clock_words(host.clock_offset_s)}" if host.clock_is_off else "",
         last_seen_at=host.last_seen_at,
         cpu=_build_trend(readings.trends.cpu.get(host.host_id, ())),
         memory=_build_trend(readings.trends.memory.get(host.host_id, ())),

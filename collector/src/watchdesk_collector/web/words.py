@@ -79,6 +79,13 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def clock_words(offset_s: float) -> str:
+    """Write "right to the second", "3.2 s behind", "4 min ahead"; of how far a clock is ahead."""
+    if abs(offset_s) < 1.0:
+        return "right to the second"
+    return f"{duration(abs(offset_s))} {'ahead' if offset_s > 0 else 'behind'}"
+
+
 def plural(count: int, noun: str) -> str:
     """Write "1 host", "1 200 hosts"."""
     written = f"{count:,}".replace(",", "\u202f")
