@@ -29,6 +29,8 @@ BATCH = Measurement(
         gauge("content_hash", "Of what a stored batch held; tells a cloned identity.", type=Type.INT64),
         gauge("rows", "Samples in it.", type=Type.INT64),
         gauge("bytes", "Its size on the wire.", type=Type.INT64),
+        gauge("sampled_from_seconds", "Time of its first sample, since 1970; null for log lines, which carry times of their own.", unit="seconds"),
+        gauge("sampled_to_seconds", "Time of its last sample, since 1970.", unit="seconds"),
     ),
 )
 
