@@ -38,6 +38,7 @@ class Truth:
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
         self._next_seq = dict.fromkeys(HOSTS, 1)
+        self._tables: list[tuple[int, Table]] = []  # of all batches, with their host
         self.sealed = [self._group(NAMES) for _ in range(4)]
         self.checkpointed = [self._group(NAMES) for _ in range(2)]
         self.before_declaration = [self._group(NAMES)]
@@ -61,8 +62,7 @@ class Truth:
     def rows(self, name: str) -> list[tuple[object, ...]]:
         """(host_id, ts in microseconds, values…) of a measurement, sorted, each as often as it should be there."""
         measurement = EVERY[name]
-        tables = [(entry.host_id, table) for entry in self.entries if isinstance(entry, Arrival) for table in entry.tables]
-        rows = [row for host_id, table in tables if table.schema_id == measurement.schema_id for row in _rows_of(host_id, table, measurement)]
+        rows = [row for host_id, table in self._tables if table.schema_id == measurement.schema_id for row in _rows_of(host_id, table, measurement)]
         return sorted(rows, key=repr)
 
     def _group(self, names: Sequence[str] | Mapping[str, Measurement]) -> list[Arrival | Hole]:
@@ -72,7 +72,9 @@ class Truth:
         seq = self._take_seq(host_id)
         at = START + timedelta(seconds=9 * seq)
         ts = to_us(at) + np.arange(ticks, dtype=np.int64) * 1_000_000
-        return batch(seq, host_id=host_id, epoch=EPOCH + host_id, at=at, tables=[self._table(EVERY[name], ts) for name in names])
+        tables = [self._table(EVERY[name], ts) for name in names]
+        self._tables += [(host_id, table) for table in tables]
+        return batch(seq, host_id=host_id, epoch=EPOCH + host_id, at=at, tables=tables)
 
     def _table(self, measurement: Measurement, ts: Words) -> Table:
         words = [ts, *(self._column(column.type, len(ts)) for column in measurement.columns)]
