@@ -197,7 +197,7 @@ def encode_tables(
     tables = host_tables(tuple(measurements), host=seed, first_us=first_us, ticks=ticks)
     for measurement, made in zip(measurements, tables, strict=True):
         change(measurement, made)
-    return pack(tables).SerializeToString()
+    return pack(measurements, tables).SerializeToString()
 
 
 def as_it_is(_measurement: Measurement, _table: Table) -> None:

@@ -9,7 +9,7 @@ from agent.unpacking import tables_of
 from hypothesis import given
 from hypothesis import strategies as st
 from watchdesk_agent.model import Samples, TimedRow, Value
-from watchdesk_agent.wire import DEFLATE_FROM_BYTES, encode_batches, encode_declaration, schema_ids_of
+from watchdesk_agent.wire import DEFLATE_FROM_BYTES, digits_of, encode_batches, encode_declaration, schema_ids_of
 from watchdesk_proto.catalogue import Measurement, Type, gauge, label, text
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
@@ -100,6 +100,30 @@ def test_much_is_deflated_and_little_is_not() -> None:
     assert not little.deflated
     assert not much.content
     assert len(much.deflated) * 4 < much.content_bytes > DEFLATE_FROM_BYTES
+
+
+@pytest.mark.parametrize(
+    ("numbers", "digits"),
+    [
+        ((1.0, -3.0), 0), ((0.25, 1e9), 2), ((0.1234,), 4), ((0.5, 0.123457), 6), ((), 0), ((0.1234567,), None), ((1 / 3,), None),
+        ((1e10,), None), ((float("inf"),), None),
+    ],
+)  # fmt: skip
+def test_numbers_that_end_soon_are_known_by_their_digits(numbers: Sequence[float], digits: int | None) -> None:
+    assert digits_of(numbers) == digits
+
+
+@given(
+    st.lists(
+        st.one_of(st.none(), st.floats(), st.decimals(-(10**9), 10**9, places=5).map(float), st.integers(-(2**40), 2**40)), min_size=200, max_size=250
+    )
+)
+def test_numbers_of_a_large_batch_come_back_to_the_bit(numbers: list[float | None]) -> None:
+    rows: list[TimedRow] = [(second, ("a", number, 1, "b")) for second, number in enumerate(numbers)]
+    batch = batch_of(Samples(MIXED, rows))
+    assert batch.deflated
+    [table] = tables_of(batch)
+    assert [row[1] for _, row in decode(table)] == [None if number is None or math.isnan(number) else number for number in numbers]
 
 
 def test_the_schemas_of_a_batch_are_known_whether_it_is_packed_or_was_spooled_by_an_earlier_version() -> None:

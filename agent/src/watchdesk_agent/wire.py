@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 
 from watchdesk_proto.catalogue import Column, Kind, Measurement, Type
 from watchdesk_proto.v1 import ingest_pb2 as pb
@@ -21,6 +22,9 @@ POSITION_BYTES = 16  # what the wire adds to a key and its position
 
 DEFLATE_FROM_BYTES = 4096  # less is sent as it is: a second's samples would cost the collector more to inflate than they save
 DEFLATE_LEVEL = 6
+
+DIGITS = (0, 2, 4, 6)  # beyond the point, to be tried; samplers round to so many
+MAX_DECIMAL = 2**53 / 10 ** DIGITS[-1]  # a double tells those below it apart
 
 KINDS = {
     Kind.LABEL: pb.COLUMN_KIND_LABEL,
@@ -77,27 +81,39 @@ def position_keys(payload: bytes) -> set[str]:
 
 
 def _pack(filled: Sequence[Samples]) -> pb.Batch:
-    texts: dict[str, int] = {}
-    words = [_words(samples, texts) for samples in filled]
+    code = _Code(wants_decimals=8 * sum(len(samples.rows) * (1 + len(samples.measurement.columns)) for samples in filled) >= DEFLATE_FROM_BYTES)
+    words = [_words(samples, code) for samples in filled]
     layout = pb.Layout(
         schema_ids=[samples.measurement.schema_id for samples in filled],
         widths=[1 + len(samples.measurement.columns) for samples in filled],
         rows=[len(samples.rows) for samples in filled],
     ).SerializeToString()
-    content = b"".join([*words, pb.Texts(texts=list(texts)).SerializeToString()])
+    content = b"".join([*words, code.scales, pb.Texts(texts=list(code.texts)).SerializeToString()])
     if len(content) < DEFLATE_FROM_BYTES:
         return pb.Batch(layout=layout, content=content)
     return pb.Batch(layout=layout, deflated=zlib.compress(content, DEFLATE_LEVEL), content_bytes=len(content))
 
 
-def _words(samples: Samples, texts: dict[str, int]) -> bytes:
-    """A table's words; texts new to the batch join its dictionary. **Errors**: ValueError when a row has not one value per column."""
+class _Code:
+    """What a reader must know beside the words: the texts by their codes, and a scale for each column."""
+
+    def __init__(self, *, wants_decimals: bool) -> None:
+        self.wants_decimals = wants_decimals
+        self.texts: dict[str, int] = {}
+        self.scales = bytearray()
+
+    def text(self, text: str) -> int:
+        return self.texts.setdefault(text, len(self.texts))
+
+
+def _words(samples: Samples, code: _Code) -> bytes:
+    """A table's words. **Errors**: ValueError when a row has not one value per column."""
     columns = samples.measurement.columns
     if any(len(row) != len(columns) for _, row in samples.rows):
         raise ValueError(f"a row of {samples.measurement.name} has not one value for each of its {len(columns)} columns")
     times = _int64_words([ts for ts, _ in samples.rows])
     values_by_column = zip(*(row for _, row in samples.rows), strict=True)
-    return b"".join([times, *(_encode_column(column, values, texts) for column, values in zip(columns, values_by_column, strict=True))])
+    return b"".join([times, *(_encode_column(column, values, code) for column, values in zip(columns, values_by_column, strict=True))])
 
 
 def schema_ids_of(batch: pb.Batch) -> Sequence[int]:
@@ -105,12 +121,34 @@ def schema_ids_of(batch: pb.Batch) -> Sequence[int]:
     return pb.Layout.FromString(batch.layout).schema_ids if batch.layout else [table.schema_id for table in batch.tables]
 
 
-def _encode_column(column: Column, values: Sequence[Value], texts: dict[str, int]) -> bytes:
+def _encode_column(column: Column, values: Sequence[Value], code: _Code) -> bytes:
     if column.type is Type.FLOAT64:
-        return struct.pack(f"<{len(values)}d", *[NAN if value is None else float(value) for value in values])
+        return _encode_doubles([NAN if value is None else float(value) for value in values], code)
+    code.scales.append(0)
     if column.type is Type.INT64:
         return _int64_words([NULL_INT64 if value is None else _clamped(int(value)) for value in values])
-    return _int64_words([-1 if value is None else texts.setdefault(_sound(str(value)), len(texts)) for value in values])
+    return _int64_words([-1 if value is None else code.text(_sound(str(value))) for value in values])
+
+
+def _encode_doubles(values: Sequence[float], code: _Code) -> bytes:
+    digits = digits_of([value for value in values if not isnan(value)]) if code.wants_decimals else None
+    if digits is None:
+        code.scales.append(0)
+        return struct.pack(f"<{len(values)}d", *values)
+    code.scales.append(1 + digits)
+    power = 10.0**digits
+    return _int64_words([NULL_INT64 if isnan(value) else round(value * power) for value in values])
+
+
+def digits_of(numbers: Sequence[float]) -> int | None:
+    """After how many digits beyond the point all of them end; None when one does not end soon."""
+    if any(abs(number) >= MAX_DECIMAL for number in numbers):
+        return None
+    for digits in DIGITS:
+        power = 10.0**digits
+        if all(round(number * power) / power == number for number in numbers):
+            return digits
+    return None
 
 
 def _int64_words(values: Sequence[int]) -> bytes:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -52,16 +51,21 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Where one table lies within the words of its batch; `width` counts ts."""
+    """Where one table lies within the words of its batch, and its columns within those of all, ts aside; `width` counts ts."""
 
     schema_id: int
     width: int
     rows: int
     start: int
+    first_column: int
 
     @property
     def end(self) -> int:
         return self.start + self.width * self.rows
+
+    @property
+    def end_column(self) -> int:
+        return self.first_column + self.width - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +79,8 @@ class Layout:
         """From schema id, width and rows of each table."""
         parts: list[Part] = []
         for schema_id, width, rows in sizes:
-            parts.append(Part(schema_id=schema_id, width=width, rows=rows, start=parts[-1].end if parts else 0))
+            start, first_column = (parts[-1].end, parts[-1].end_column) if parts else (0, 0)
+            parts.append(Part(schema_id=schema_id, width=width, rows=rows, start=start, first_column=first_column))
         return cls(tuple(parts))
 
     @cached_property
@@ -83,38 +88,26 @@ class Layout:
         return self.parts[-1].end if self.parts else 0
 
     @cached_property
+    def columns(self) -> int:
+        return self.parts[-1].end_column if self.parts else 0
+
+    @cached_property
     def rows(self) -> int:
         return sum(part.rows for part in self.parts)
 
 
-class Tables(Sequence[Table]):
-    """All tables of one batch, as they travel: one stretch of words, one dictionary. Each is taken out when somebody asks for it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """All tables of one batch, as they travel: one stretch of words, one dictionary.
 
-    **Shapes**: `words` is int64[layout.words]; every text column indexes `texts`.
+    **Shapes**: `words` is int64[layout.words]; every text column indexes `texts`; `scales` has a byte for each column of every table, ts aside: where
+    a float64 column has one that is not 0, its words are integers, 10^(scale - 1) times its numbers, and the smallest integer means null.
     """
 
-    __slots__ = ("layout", "texts", "words")
-
-    def __init__(self, layout: Layout, words: npt.NDArray[np.int64], texts: Sequence[str]) -> None:
-        self.layout = layout
-        self.words = words
-        self.texts = texts
-
-    def __len__(self) -> int:
-        return len(self.layout.parts)
-
-    @overload
-    def __getitem__(self, index: int) -> Table: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Table]: ...
-    def __getitem__(self, index: int | slice) -> Table | Sequence[Table]:
-        if isinstance(index, slice):
-            return [self._table(part) for part in self.layout.parts[index]]
-        return self._table(self.layout.parts[index])
-
-    def _table(self, part: Part) -> Table:
-        words = self.words[part.start : part.end].reshape(part.width, part.rows)
-        return Table(schema_id=part.schema_id, words=words, texts=self.texts)
+    layout: Layout
+    words: npt.NDArray[np.int64]
+    scales: bytes
+    texts: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +121,7 @@ class Arrival:
     received_at_us: int
     content_hash: int
     bytes: int
-    tables: Sequence[Table]
+    tables: Sequence[Table] | Tables
     log_positions: Mapping[str, str] = field(default_factory=dict)  # opaque; an empty one is to be forgotten
     times_us: tuple[int, int] | None = None  # of its first and of its last sample
 

@@ -103,7 +103,7 @@ def table_of(measurement: Measurement, ts_us: Sequence[int], columns: Sequence[S
     return pb.Table(schema_id=measurement.schema_id, rows=len(ts_us), words=words, texts=texts)
 
 
-def pack(seq: int, *tables: pb.Table, epoch: int = 1, is_deflated: bool = False) -> pb.Batch:
+def pack(seq: int, *tables: pb.Table, epoch: int = 1, is_deflated: bool = False, scales: bytes = b"") -> pb.Batch:
     """A packed batch of these tables, whose texts become one dictionary."""
     texts: list[str] = []
     words = b""
@@ -115,7 +115,8 @@ def pack(seq: int, *tables: pb.Table, epoch: int = 1, is_deflated: bool = False)
         widths=[len(table.words) // 8 // table.rows for table in tables],
         rows=[t.rows for t in tables],
     ).SerializeToString()
-    content = words + pb.Texts(texts=texts).SerializeToString()
+    no_scales = bytes(sum(len(table.words) // 8 // table.rows - 1 for table in tables))
+    content = words + (scales or no_scales) + pb.Texts(texts=texts).SerializeToString()
     if is_deflated:
         return pb.Batch(epoch=epoch, seq=seq, lane=pb.LANE_LIVE, layout=layout, deflated=zlib.compress(content), content_bytes=len(content))
     return pb.Batch(epoch=epoch, seq=seq, lane=pb.LANE_LIVE, layout=layout, content=content)

@@ -1,16 +1,19 @@
 """Packed batches: what goes in comes out, and of a group only those are refused that deserve it."""
 
+import math
+import struct
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-import numpy as np
 import pytest
 from collector.ingest.client import pack, table_of
 from collector.ingest.conftest import TOY
 from hypothesis import given
 from hypothesis import strategies as st
+from watchdesk_collector.history.rows import of_arrivals
 from watchdesk_collector.ingest.decode import BatchLimits, decode_batch
 from watchdesk_collector.ingest.layouts import MAX_WEIGHT, Layouts, Shape
 from watchdesk_collector.ingest.packed import PackedBatch, unpack
@@ -21,6 +24,7 @@ from watchdesk_proto.v1 import ingest_pb2 as pb
 
 NOW_US = 1_767_225_600_000_000
 PLAIN = Measurement(name="plain", help="Without texts.", columns=(gauge("count", "A number.", type=Type.INT64),))
+LABELS = Measurement(name="labels", help="Two labels.", columns=(label("a", "A."), label("b", "B.")))
 LIMITS = BatchLimits(max_bytes=1 << 20, max_future_us=300_000_000)
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 HOST = Host(
@@ -33,7 +37,7 @@ class Stream:
     """One stream's side of `decode_batch`."""
 
     host: Host = HOST
-    schemas: dict[int, Shape | str] = field(default_factory=lambda: {m.schema_id: Shape.of(m) for m in (TOY, PLAIN)})
+    schemas: dict[int, Shape | str] = field(default_factory=lambda: {m.schema_id: Shape.of(m) for m in (TOY, PLAIN, LABELS)})
     seen_layouts: set[bytes] = field(default_factory=set)
     layouts: Layouts = field(default_factory=Layouts)
 
@@ -55,8 +59,23 @@ def outcomes(stream: Stream, batches: Sequence[pb.Batch]) -> list[Arrival | Hole
     return [unpacked[id(batch)] for batch in packed]
 
 
+def stored(*arrivals: Arrival | Hole) -> list[dict[str, list[Any]]]:
+    """The columns of each table but ts and host, as history gets them."""
+    schemas = {measurement.schema_id: measurement for measurement in (TOY, PLAIN, LABELS)}
+    tables = [table for _, table in of_arrivals([arrival for arrival in arrivals if isinstance(arrival, Arrival)], schemas)]
+    return [table.drop_columns(["ts", "host_id"]).to_pydict() for table in tables]
+
+
 def toys(*levels: float, at_us: int = NOW_US) -> pb.Table:
     return table_of(TOY, [at_us + second for second in range(len(levels))], [[f"p{level}" for level in levels], levels])
+
+
+def decimals(*words: int) -> pb.Table:
+    """Toys whose levels are integers yet."""
+    table = toys(*words)
+    return pb.Table(
+        schema_id=table.schema_id, rows=table.rows, words=table.words[: 16 * len(words)] + struct.pack(f"<{len(words)}q", *words), texts=table.texts
+    )
 
 
 def plains(*counts: int) -> pb.Table:
@@ -69,10 +88,9 @@ def test_what_is_packed_comes_out_as_it_was_whatever_else_is_in_the_group(levels
     for seq, (of, arrival) in enumerate(zip(levels, outcomes(Stream(), batches), strict=True), start=1):
         assert isinstance(arrival, Arrival)
         assert (arrival.host_id, arrival.epoch, arrival.seq, arrival.rows, arrival.values) == (7, 1, seq, len(of) + seq, 2 * len(of) + seq)
-        toy, plain = arrival.tables
-        assert [toy.texts[code] for code in toy.words[1]] == [f"p{level}" for level in of]
-        assert toy.words[2].view(np.float64).tolist() == of
-        assert plain.words[1].tolist() == list(range(seq))
+        toy, plain = stored(arrival)
+        assert toy == {"part": [f"p{level}" for level in of], "level_ratio": of}
+        assert plain == {"count": list(range(seq))}
 
 
 def test_the_same_batch_has_the_same_hash_and_another_has_not() -> None:
@@ -100,7 +118,7 @@ def _with(**fields: object) -> Callable[[], pb.Batch]:
     [
         (lambda: pack(2, toys(0.5, 0.75, at_us=5)), "garbage: toy: a sample is dated before the year 2000"),
         (lambda: pack(2, toys(0.5, 0.75, at_us=NOW_US + 3_600_000_000)), "future: toy: a sample is dated 3300 s beyond"),
-        (_with(content=lambda content: content[: 6 * 8]), "garbage: toy.part: a text index points outside the batch's 0 texts"),
+        (_with(content=lambda content: content[: 6 * 8 + 2]), "garbage: toy.part: a text index points outside the batch's 0 texts"),
         (_with(content=lambda content: content + b"\xff"), "garbage: the dictionary of a packed batch cannot be read"),
         (_with(content=lambda content: content + b"\x0a\x01\xff"), "garbage: the dictionary of a packed batch cannot be read"),
         (_with(deflated=b"\x78\x9cno"), "garbage: what is packed does not inflate:"),
@@ -131,7 +149,7 @@ def test_of_a_group_the_bad_batch_alone_is_refused_with_its_reason(make: Callabl
         (_with(layout=_layout(TOY.schema_id, 3, 0)), "toy: 0 rows"),
         (
             _with(layout=_layout(TOY.schema_id, 3, 9)),
-            "bytes are packed where the layout has 27 words",
+            "bytes are packed where the layout has 27 words and 2 columns",
         ),
         (_with(layout=_layout(TOY.schema_id, 3, 2**32 - 1)), "over this collector's limit"),
         (_with(deflated=zlib.compress(b"\0" * (2 << 20)), content_bytes=2 << 20), "over this collector's limit"),
@@ -171,12 +189,23 @@ def test_an_agent_that_invents_layouts_fills_no_memory() -> None:
     assert len(stream.seen_layouts) <= 64
 
 
-def test_a_wide_batch_is_a_table_for_each_of_its_measurements() -> None:
-    other = Measurement(name="other", help="Two labels.", columns=(label("a", "A."), label("b", "B.")))
-    stream = Stream()
-    stream.schemas[other.schema_id] = Shape.of(other)
-    (arrival,) = outcomes(stream, [pack(1, toys(0.5), table_of(other, [NOW_US], [["x"], ["y"]]), plains(3))])
-    assert isinstance(arrival, Arrival)
-    assert [table.schema_id for table in arrival.tables[1:]] == [other.schema_id, PLAIN.schema_id]
-    words = arrival.tables[1].words
-    assert [arrival.tables[1].texts[code] for code in words[1:, 0]] == ["x", "y"]
+def test_a_batch_is_a_table_for_each_of_its_measurements() -> None:
+    arrivals = outcomes(Stream(), [pack(1, toys(0.5), table_of(LABELS, [NOW_US], [["x"], ["y"]]), plains(3))])
+    assert stored(*arrivals) == [{"part": ["p0.5"], "level_ratio": [0.5]}, {"a": ["x"], "b": ["y"]}, {"count": [3]}]
+
+
+def test_decimals_are_doubles_again_whatever_the_scale_of_others_in_the_group() -> None:
+    null = -(2**63)
+    scaled = [
+        pack(seq, decimals(*words), scales=bytes([0, scale])) for seq, (scale, words) in enumerate([(3, (1, 7)), (5, (-1, null)), (1, (10**15,))])
+    ]
+    together = outcomes(Stream(), [*scaled, pack(9, toys(0.1, math.nan))])
+    assert stored(*together)[0]["level_ratio"] == [0.01, 0.07, -0.0001, None, 0.1, None, 1e15]
+    assert stored(*outcomes(Stream(), scaled[:1]))[0]["level_ratio"] == [0.01, 0.07]
+
+
+@given(scales=st.binary(min_size=2, max_size=2))
+def test_no_scale_is_beyond_reading(scales: bytes) -> None:
+    (toy,) = stored(*outcomes(Stream(), [pack(1, toys(0.5, 0.25), scales=scales)]))
+    assert toy["part"] == ["p0.5", "p0.25"]
+    assert len(toy["level_ratio"]) == 2

@@ -35,14 +35,15 @@ def _blocks(arrivals: Sequence[Arrival], texts: Dictionary) -> Iterator[tuple[in
             alike.setdefault(tables.layout, []).append((tables, arrival.host_id))
         else:
             for table in tables:
-                hosts, starts = np.array([arrival.host_id]), np.array([texts.start_of(table.texts)])
-                yield table.schema_id, Block.of(table.words.reshape(1, table.words.shape[0], table.rows), hosts, starts)
+                yield table.schema_id, Block.of_table(table, arrival.host_id, texts.start_of(table.texts))
     for layout, members in alike.items():
         stack = np.concatenate([tables.words for tables, _ in members]).reshape(len(members), layout.words)
+        scales = np.frombuffer(b"".join([tables.scales for tables, _ in members]), np.uint8).reshape(len(members), layout.columns)
         hosts = np.array([host_id for _, host_id in members], np.int64)
         starts = np.array([texts.start_of(tables.texts) for tables, _ in members], np.int64)
         for part in layout.parts:
-            yield part.schema_id, Block.of(stack[:, part.start : part.end].reshape(len(members), part.width, part.rows), hosts, starts)
+            words = stack[:, part.start : part.end].reshape(len(members), part.width, part.rows)
+            yield part.schema_id, Block.of_stack(words, scales[:, part.first_column : part.end_column], hosts, starts)
 
 
 def of_batches(arrivals: Sequence[Arrival], holes: Sequence[Hole]) -> pa.Table:

@@ -89,8 +89,9 @@ def decode_batch(batch: "pb.Batch", sender: Sender, *, received_at_us: int, layo
     deflated = batch.deflated
     data = deflated or batch.content
     content_bytes = batch.content_bytes if deflated else len(data)
-    if content_bytes < 8 * known.layout.words:
-        raise DecodeError("garbage", f"{content_bytes} bytes are packed where the layout has {known.layout.words} words")
+    if content_bytes < 8 * known.layout.words + known.layout.columns:
+        wanted = f"{known.layout.words} words and {known.layout.columns} columns"
+        raise DecodeError("garbage", f"{content_bytes} bytes are packed where the layout has {wanted}")
     return PackedBatch(
         host=sender.host,
         epoch=batch.epoch,

@@ -73,16 +73,20 @@ class _Opened:
     def __init__(self) -> None:
         self._batches: list[PackedBatch] = []
         self._words: list[bytes] = []
+        self._scales: list[bytes] = []
         self._texts: list[Sequence[str]] = []
         self._dictionaries: dict[bytes, Sequence[str]] = {}
 
     def add(self, batch: PackedBatch) -> None:
         """**Errors**: DecodeError when it does not unpack."""
         content = _inflated(batch) if batch.is_deflated else batch.data
-        end = 8 * batch.layout.layout.words
-        texts = self._dictionary(content[end:])
+        layout = batch.layout.layout
+        end_of_words = 8 * layout.words
+        end_of_scales = end_of_words + layout.columns
+        texts = self._dictionary(content[end_of_scales:])
         self._batches.append(batch)
-        self._words.append(content[:end])
+        self._words.append(content[:end_of_words])
+        self._scales.append(content[end_of_words:end_of_scales])
         self._texts.append(texts)
 
     def _dictionary(self, data: bytes) -> Sequence[str]:
@@ -100,8 +104,8 @@ class _Opened:
         first, last = times.min(axis=1), times.max(axis=1)
         spans = zip(first.tolist(), last.tolist(), strict=True)
         suspects = self._suspects(layout, stack, first, last)
-        for batch, words, texts, span, is_suspect in zip(self._batches, stack, self._texts, spans, suspects, strict=True):
-            yield batch, Tables(layout.layout, words, texts), span, is_suspect
+        for batch, words, scales, texts, span, is_suspect in zip(self._batches, stack, self._scales, self._texts, spans, suspects, strict=True):
+            yield batch, Tables(layout.layout, words, scales, texts), span, is_suspect
 
     def _suspects(self, layout: KnownLayout, stack: Words, first: Words, last: Words) -> list[bool]:
         latest = np.array([batch.latest_us for batch in self._batches], np.int64)

@@ -667,7 +667,10 @@ class Batch(_message.Message):
     layout: _builtins.bytes
     """What is packed, a serialized Layout; then tables is empty. As bytes, because a collector meets the same few again and again and need not parse each."""
     content: _builtins.bytes
-    """What is packed, as it is: the words of every table end to end, each table's as in Table.words, then a serialized Texts."""
+    """What is packed, as it is: the words of every table end to end, each table's as in Table.words; then a byte for each column of every table, ts
+    aside, its scale; then a serialized Texts. Where the scale of a FLOAT64 column is not 0, its words are integers, 10^(scale - 1) times its numbers,
+    and the smallest integer means null: decimals deflate better so than as doubles. Other columns have scale 0.
+    """
     deflated: _builtins.bytes
     """What is packed, as a zlib stream (RFC 1950); sent instead of content where that is worth it."""
     content_bytes: _builtins.int
