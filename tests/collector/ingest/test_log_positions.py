@@ -45,6 +45,21 @@ async def test_positions_come_back_with_the_newest_batch_that_had_any(start: Sta
         assert of_welcome(agent) == (7, 2, {"app": "2", "web": "1"})
 
 
+@pytest.mark.parametrize("make", [plain, packed])
+async def test_a_batch_says_of_which_time_its_samples_are_but_not_of_log_lines(
+    collector: Collector, make: Callable[[int, int, dict[str, str]], pb.Batch]
+) -> None:
+    async with agent_of(collector) as agent:
+        await agent.declare(TOY)
+        await agent.send(batch=make(1, 7, {}))
+        await agent.send(batch=make(2, 7, {"app": "1"}))
+        await agent.send(batch=pb.Batch(epoch=7, seq=3, lane=pb.LANE_LIVE, tables=[toys(0.1, 0.2, 0.3)]))
+        while not collector.rows("SELECT 1 FROM batch WHERE seq = 3"):
+            await acked(agent)
+    joined = "FROM toy JOIN batch ON epoch(toy.ts) BETWEEN sampled_from_seconds AND sampled_to_seconds GROUP BY seq ORDER BY seq"
+    assert collector.rows(f"SELECT seq, count(DISTINCT toy.ts) AS slots {joined}") == [{"seq": 1, "slots": 1}, {"seq": 3, "slots": 3}]
+
+
 async def test_a_batch_of_positions_alone_is_stored(collector: Collector) -> None:
     async with agent_of(collector, agent_id=AGENT) as agent:
         await agent.send(batch=pb.Batch(epoch=7, seq=1, lane=pb.LANE_LIVE, log_positions={"app": "1"}))
