@@ -139,6 +139,18 @@ def test_what_is_told_is_forgotten_with_the_batch_that_tells_it(open_spool: Open
     assert lost(spool) == []
 
 
+def test_a_loss_told_after_newer_samples_does_not_make_them_missed(open_spool: OpenSpool) -> None:
+    first = open_spool()
+    begin(first, cadence(0))
+    append(first, sampled(0, 3))
+    append(first, sampled(5, 1))
+    append(first, missed(3, 2, Cause.SPOOL_OVERFLOW))
+    first.close()
+    second = open_spool()
+    begin(second, cadence(8))
+    assert lost(second) == [("cpu", "agent_down", 6, 2)]
+
+
 def test_slots_of_batches_that_the_bound_dropped_are_lost_to_it_and_join_to_one_stretch(open_spool: OpenSpool) -> None:
     spool = open_spool(max_bytes=30)
     begin(spool, cadence(0))

@@ -21,7 +21,8 @@ READ_LOST = """
     SELECT id, sampler, first_us, slots, interval_us, cause, reason FROM lost
     WHERE first_us + slots * interval_us <= ? ORDER BY id LIMIT 1000
 """
-COVER = "UPDATE covered SET until_us = ?, is_proven = max(is_proven, ?) WHERE sampler = ?"
+COVER = "UPDATE covered SET until_us = ?, is_proven = 1 WHERE sampler = ?"
+COVER_TOLD = "UPDATE covered SET until_us = max(until_us, ?) WHERE sampler = ?"  # what is told late lies behind what was sampled meanwhile
 EXTEND = """
     UPDATE lost SET slots = slots + ?
     WHERE id > ? AND sampler = ? AND cause = ? AND interval_us = ? AND first_us + slots * interval_us = ?
@@ -74,7 +75,7 @@ def covering(stretches: Iterable[Stretch]) -> Iterator[Statement]:
         until_us[one.sampler] = max(one.until_us, until_us.get(one.sampler, one.until_us))
         proven |= set() if one.cause else {one.sampler}
     for sampler, at_us in until_us.items():
-        yield COVER, (at_us, int(sampler in proven), sampler)
+        yield COVER if sampler in proven else COVER_TOLD, (at_us, sampler)
 
 
 def losing(stretches: Iterable[Stretch], *, after_id: int) -> Iterator[Statement]:
