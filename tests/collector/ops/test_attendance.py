@@ -36,9 +36,17 @@ def eras(of: AttendanceBook) -> list[tuple[str, int, int, int | None, bool]]:
 
 def test_a_host_that_says_the_same_again_goes_on_as_before(tmp_path: Path, clock: FakeClock) -> None:
     attendance = book(tmp_path, clock)
+    attendance.introduce(HOST, [sampler(since=100)], ())
+    attendance.prove(HOST, "cpu")
+    attendance.introduce(HOST, [sampler(since=200)], ())
+    assert eras(attendance) == [("cpu", 1, 100, None, True)]
+
+
+def test_what_a_host_has_never_told_is_expected_from_its_newest_start_on(tmp_path: Path, clock: FakeClock) -> None:
+    attendance = book(tmp_path, clock)
     for since in (100, 200):
         attendance.introduce(HOST, [sampler(since=since)], ())
-    assert eras(attendance) == [("cpu", 1, 100, None, False)]
+    assert eras(attendance) == [("cpu", 1, 200, None, False)]
 
 
 def test_another_interval_begins_another_era(tmp_path: Path, clock: FakeClock) -> None:

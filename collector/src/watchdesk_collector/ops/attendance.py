@@ -120,7 +120,7 @@ class AttendanceBook:
 
     def _continued(self, known: Cadence | None, host_id: int, sampler: Sampler) -> Cadence:
         if known is not None and known.interval_us == sampler.interval_us:
-            return known
+            return known if known.is_proven else replace(known, since_us=sampler.since_us)
         if known is not None:
             self._ended.append(replace(known, until_us=max(known.since_us, sampler.since_us)))
         return Cadence(
