@@ -58,7 +58,7 @@ damage: setup  ## damage the write-ahead log in 9,000 ways and start on each (ab
 power-loss: setup  ## cut the power of a virtual machine with the collector in it, 20 times, as root (10 to 30 minutes; needs qemu-system-x86)
 	@$(BIN)/python tests/chaos/power_loss.py $(ARGS)
 
-bench: setup  ## measure the agent's footprint and the collector's ingest (about 10 minutes)
+bench: setup  ## measure footprint, ingest, the wire, sizes, growth and fleets, some beside peers (more than an hour; see docs/benchmarks.md)
 	@for bench in bench/bench_*.py; do echo "==> $$bench"; $(BIN)/python $$bench; done
 
 proto: setup  ## regenerate what is made from the wire and the samplers
