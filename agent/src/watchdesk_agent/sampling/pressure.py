@@ -56,7 +56,8 @@ def parse_pressure(text: str) -> dict[str, Stall]:
     for line in text.splitlines():
         kind, *pairs = line.split()
         ten, sixty, three_hundred, total = (float(pair.partition("=")[2]) for pair in pairs)
-        stalls[kind] = Stall(averages=(ten / 100, sixty / 100, three_hundred / 100), seconds_total=total / 1_000_000)
+        averages = (round(ten / 100, 4), round(sixty / 100, 4), round(three_hundred / 100, 4))  # percent, with two digits
+        stalls[kind] = Stall(averages=averages, seconds_total=total / 1_000_000)
     return stalls
 
 
