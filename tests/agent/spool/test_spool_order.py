@@ -51,6 +51,19 @@ def test_parts_of_one_look_at_the_logs_all_follow_the_one_before(open_spool: Ope
     assert fitting(spool) == [4]
 
 
+def test_a_spool_that_took_over_positions_of_others_and_lacks_their_batches_does_not_fit_before_those(open_spool: OpenSpool) -> None:
+    """The collector has lost its write-ahead log, and who sent the lines in between is gone."""
+    spool = open_spool()
+    append(spool, b"lines", ordered=1)
+    append(spool, b"lines", ordered=1)
+    spool.finish({1: [(1, 2)]})
+    spool.adopt(at(1, 5), positions={}, gives_up=True)
+    assert fitting(spool) == [5]
+    spool.reconcile({1: [(1, 1)]})
+    assert unsent(spool) == [b"lines"]
+    assert fitting(spool) == [], "it leads from 1 to 2, and not to 5"
+
+
 def test_what_is_given_up_or_rejected_is_followed_by_nothing(open_spool: OpenSpool) -> None:
     spool = open_spool(max_bytes=25)
     append(spool, b"1" * 10, ordered=1)

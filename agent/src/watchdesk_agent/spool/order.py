@@ -4,12 +4,12 @@ After it: `conversation`, which sends them one after the other, and the collecto
 always the log up to some position and nothing behind it, and it hands that position back in its Welcome. Invariant: the positions in an ordered batch
 and in those before it are, taken together, all that there were when it was made.
 
-Each remembers which one it follows. When the collector's positions came with the one that the oldest unsent follows, or with the newest of all when
-none is unsent, what it holds and what lies here fit together. Otherwise this spool is an old copy, or the collector has lost more than lies here, and
-its word counts: see docs/adr/008.
+Each remembers which one it follows. When the unsent ones lead from that which the collector's positions came with to the newest of all, link by link,
+what it holds and what lies here fit together. Otherwise this spool is an old copy, or the collector has lost more than lies here; then its word
+counts: see docs/adr/008.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from watchdesk_agent.spool.statements import Statement
@@ -17,7 +17,7 @@ from watchdesk_agent.spool.statements import Statement
 READ_POSITIONS = "SELECT source, value FROM position WHERE value <> ''"
 READ_UNTOLD = "SELECT source, value FROM position WHERE NOT is_told"
 READ_UNSENT = "SELECT id, epoch, seq, payload FROM batch WHERE is_done = 0 AND is_ordered = 1 AND id > ? ORDER BY id LIMIT 1"
-READ_FOLLOWED = "SELECT follows_epoch, follows_seq FROM batch WHERE is_done = 0 AND is_ordered = 1 ORDER BY id LIMIT 1"
+READ_LINKS = "SELECT epoch, seq, follows_epoch, follows_seq FROM batch WHERE is_done = 0 AND is_ordered = 1 ORDER BY id"
 READ_HEAD = "SELECT epoch, seq FROM head"
 
 
@@ -28,6 +28,18 @@ class TheirPositions:
     epoch: int
     seq: int
     values: Mapping[str, str]
+
+
+def is_chain(links: Iterable[tuple[int, int, int, int]], *, start: tuple[int, int], end: tuple[int, int]) -> bool:
+    """Whether batches, each with the one that it follows, lead from one to another. Parts of one look at the logs all follow the one before them."""
+    at = last = start
+    for epoch, seq, *follows in links:
+        if tuple(follows) == last:
+            at = last
+        elif tuple(follows) != at:
+            return False
+        last = (epoch, seq)
+    return last == end
 
 
 def positioning(positions: Mapping[str, str], *, is_told: bool) -> Iterator[Statement]:

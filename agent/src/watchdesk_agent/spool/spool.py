@@ -137,8 +137,8 @@ class Spool:
     def fits(self, theirs: TheirPositions) -> bool:
         """Whether what the collector holds of the logs, and what lies here to be sent, is all without a gap and without anything twice."""
         with self._lock:
-            (expected,) = self._read(order.READ_FOLLOWED) or self._read(order.READ_HEAD)
-        return bool(expected == (theirs.epoch, theirs.seq))
+            links, (head,) = self._read(order.READ_LINKS), self._read(order.READ_HEAD)
+        return order.is_chain(links, start=(theirs.epoch, theirs.seq), end=head)
 
     def unsent_ordered(self) -> Iterator[Spooled]:
         """Ordered batches that the collector does not hold, oldest first."""
@@ -158,7 +158,7 @@ class Spool:
                 holes = [hole for one in unsent for hole in leaving(one.epoch, one.seq, one.seq, "superseded")]
                 statements = [*(deleting(one.id) for one in unsent), *holes, order.heading(theirs.epoch, theirs.seq)]
             else:
-                statements = [order.following(unsent[0].id, theirs)]
+                statements = [order.following(unsent[0].id, theirs), order.heading(unsent[-1].epoch, unsent[-1].seq)]
             if (error := self._write([*statements, *order.adopting(positions)])) is not None:
                 raise SpoolError(f"cannot keep the log positions that the collector holds ({error}); make room in state_dir")
 
