@@ -5,19 +5,20 @@ each host samples. The two meet: what is expected is stored or stands in a gap. 
 Invariant: nothing that is missing is told twice, for an agent tells of a slot once and an absence ends where an agent begins to tell.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 from watchdesk_proto.catalogue import Measurement
 
 from watchdesk_collector.attendance import SILENT_US, Absence, Attendance, Cadence, is_silent
 from watchdesk_collector.clock import to_us
+from watchdesk_collector.history.relation import no_rows
 from watchdesk_collector.model import Host
 
 GAP = "gap"
 COMPLETENESS = "completeness"
 NAMES = (GAP, COMPLETENESS)
-MISSED = "missed"  # what agents tell; both rest on it
+MISSED = "missed"  # what agents tell; `gap` rests on it
 CADENCE_ROWS, ABSENCE_ROWS, EXPECTED_ROWS = "gap__cadence", "gap__absence", "gap__expected"  # the relations they need beside measurements
 
 HOUR_US = 3_600_000_000
@@ -113,12 +114,10 @@ WHERE false
 """
 
 
-def measurements_below(names: Collection[str], cadences: Iterable[Cadence], known: Mapping[str, Measurement]) -> list[str]:
-    """Which measurements these tables are derived from."""
-    found = {MISSED} if set(names) & set(NAMES) else set()
-    if COMPLETENESS in names:
-        found |= {cadence.measurement for cadence in cadences}
-    return [name for name in known if name in found]
+def counted(cadences: Iterable[Cadence], known: Mapping[str, Measurement]) -> list[Measurement]:
+    """The measurements that `completeness` counts."""
+    sampled = {cadence.measurement for cadence in cadences}
+    return [measurement for name, measurement in known.items() if name in sampled]
 
 
 def select_gap(*, hosts: str) -> str:
@@ -140,42 +139,55 @@ def select_completeness(rows: Mapping[Measurement, str], *, hosts: str, since_us
 
 def empty(name: str) -> str:
     """A relation with the table's columns and no rows."""
-    columns = [(column, kind) for table, column, kind, _ in COLUMNS if table == name]
-    selected = ", ".join(f'NULL::{_SQL_TYPES[kind]} AS "{column}"' for column, kind in [*columns, ("host", "text"), ("host_id", "int64")])
-    return f"SELECT {selected} WHERE false"
+    columns = [(column, _SQL_TYPES[kind]) for table, column, kind, _ in COLUMNS if table == name]
+    return no_rows([*columns, ("host", "VARCHAR"), ("host_id", "BIGINT")])
 
 
-def relations(hosts: Sequence[Host], attendance: Attendance, absences: Sequence[Absence], begins_us: Mapping[str, int]) -> dict[str, pa.Table]:
-    """What the two are derived from beside measurements, as of one moment. `begins_us`: the first slot that retention left, by measurement."""
-    cadences = attendance.cadences
-    return {
-        CADENCE_ROWS: pa.table(
-            {
-                "host_id": _integers(one.host_id for one in cadences),
-                "measurement": pa.array([one.measurement for one in cadences], pa.string()),
-                "interval_us": _integers(one.interval_us for one in cadences),
-                "since_us": _integers(max(one.since_us, begins_us.get(one.measurement, 0)) for one in cadences),
-                "until_us": _integers(_LAST_US if one.until_us is None else one.until_us for one in cadences),
-                "is_current": pa.array([one.until_us is None for one in cadences], pa.bool_()),
-                "is_proven": pa.array([one.is_proven for one in cadences], pa.bool_()),
-            }
-        ),
-        ABSENCE_ROWS: pa.table(
-            {
-                "host_id": _integers(one.host_id for one in absences),
-                "since_us": _integers(one.since_us for one in absences),
-                "until_us": _integers(one.until_us for one in absences),
-                "cause": pa.array([one.cause for one in absences], pa.string()),
-            }
-        ),
-        EXPECTED_ROWS: pa.table(
-            {
-                "host_id": _integers(host.host_id for host in hosts),
-                "heard_us": _integers(_heard_us(host, attendance) for host in hosts),
-                "until_us": _integers(_expected_until_us(host, attendance) for host in hosts),
-            }
-        ),
-    }
+def relations_of_gap(cadences: Iterable[Cadence], absences: Sequence[Absence], begins_us: Mapping[str, int]) -> dict[str, pa.Table]:
+    """What `gap` is derived from beside `missed`, as of one moment. `begins_us`: the first slot that retention left, by measurement."""
+    absent = {one.host_id for one in absences}
+    open_ones = [one for one in cadences if one.host_id in absent and one.until_us is None and one.is_proven]
+    return {CADENCE_ROWS: _cadence_rows(open_ones, begins_us), ABSENCE_ROWS: _absence_rows(absences)}
+
+
+def relations_of_completeness(hosts: Sequence[Host], attendance: Attendance, begins_us: Mapping[str, int]) -> dict[str, pa.Table]:
+    """What `completeness` is derived from beside measurements. Its cadences are all that there are, and so serve `gap` as well."""
+    return {CADENCE_ROWS: _cadence_rows(attendance.cadences, begins_us), EXPECTED_ROWS: _expected_rows(hosts, attendance)}
+
+
+def _cadence_rows(cadences: Sequence[Cadence], begins_us: Mapping[str, int]) -> pa.Table:
+    return pa.table(
+        {
+            "host_id": _integers(one.host_id for one in cadences),
+            "measurement": pa.array([one.measurement for one in cadences], pa.string()),
+            "interval_us": _integers(one.interval_us for one in cadences),
+            "since_us": _integers(max(one.since_us, begins_us.get(one.measurement, 0)) for one in cadences),
+            "until_us": _integers(_LAST_US if one.until_us is None else one.until_us for one in cadences),
+            "is_current": pa.array([one.until_us is None for one in cadences], pa.bool_()),
+            "is_proven": pa.array([one.is_proven for one in cadences], pa.bool_()),
+        }
+    )
+
+
+def _absence_rows(absences: Sequence[Absence]) -> pa.Table:
+    return pa.table(
+        {
+            "host_id": _integers(one.host_id for one in absences),
+            "since_us": _integers(one.since_us for one in absences),
+            "until_us": _integers(one.until_us for one in absences),
+            "cause": pa.array([one.cause for one in absences], pa.string()),
+        }
+    )
+
+
+def _expected_rows(hosts: Sequence[Host], attendance: Attendance) -> pa.Table:
+    return pa.table(
+        {
+            "host_id": _integers(host.host_id for host in hosts),
+            "heard_us": _integers(_heard_us(host, attendance) for host in hosts),
+            "until_us": _integers(_expected_until_us(host, attendance) for host in hosts),
+        }
+    )
 
 
 def _heard_us(host: Host, attendance: Attendance) -> int:

@@ -60,7 +60,7 @@ class Reader:
                 derivation = self._derivation(cursor, tables, everyone)
                 for name, rows in derivation.relations.items():
                     cursor.register(name, rows)
-                sources = self._sources(cursor, _together(known, derivation.below), span)
+                sources = self._sources(cursor, _together(known, [*derivation.missed, *derivation.counted]), span)
                 views = {
                     name: relation.select(self._measurements[name], of_measurement, hosts="known_host", span=span)
                     for name, of_measurement in sources.items()
@@ -84,15 +84,19 @@ class Reader:
         """What `gap` and `completeness` need when they are among the tables."""
         named = [name for name in gaps.NAMES if name in tables]
         if not named:
-            return _Derivation(named=(), below=(), relations={}, now=_EPOCH)
+            return _Derivation(named=(), counted=(), missed=(), relations={}, now=_EPOCH)
         attendance = self._attendance()
-        below = gaps.measurements_below(named, attendance.cadences, self._measurements)
-        absent = absences(everyone, attendance, self._first_missing)
         begins_us = manifest.read_begins(cursor)
+        relations: dict[str, pa.Table] = {}
+        if gaps.GAP in named:
+            relations |= gaps.relations_of_gap(attendance.cadences, absences(everyone, attendance, self._first_missing), begins_us)
+        if gaps.COMPLETENESS in named:
+            relations |= gaps.relations_of_completeness(everyone, attendance, begins_us)
         return _Derivation(
             named=named,
-            below=[self._measurements[name] for name in below],
-            relations=gaps.relations(everyone, attendance, absent, begins_us),
+            counted=gaps.counted(attendance.cadences, self._measurements) if gaps.COMPLETENESS in named else (),
+            missed=[self._measurements[gaps.MISSED]] if gaps.GAP in named and gaps.MISSED in self._measurements else (),
+            relations=relations,
             now=from_us(attendance.now_us),
         )
 
@@ -164,13 +168,14 @@ class _Derivation:
     """Which of `gap` and `completeness` are wanted, and of what they are made."""
 
     named: Sequence[str]
-    below: Sequence[Measurement]
+    counted: Sequence[Measurement]
+    missed: Sequence[Measurement]  # itself alone, or nothing
     relations: Mapping[str, pa.Table]
     now: datetime
 
     def below_narrowed(self) -> list[Measurement]:
         """Of `missed` every column is needed, of what is only counted none."""
-        return [measurement if measurement.name == gaps.MISSED else _narrowed(measurement, ()) for measurement in self.below]
+        return [*self.missed, *(_narrowed(measurement, ()) for measurement in self.counted)]
 
     def views(self, sources: Mapping[str, Sequence[str]], *, hosts: str, span: Span) -> dict[str, str]:
         """Name → SELECT over the relations, `missed` and these sources of measurements."""
@@ -180,8 +185,7 @@ class _Derivation:
         if gaps.COMPLETENESS in self.named:
             rows = {
                 measurement: f"SELECT ts, host_id FROM ({relation.rows_of(sources[measurement.name])}) WHERE {relation.within('ts', span)}"
-                for measurement in self.below
-                if measurement.name in sources
+                for measurement in self.counted
             }
             since_us, until_us = to_us(span.since or _EPOCH), to_us(span.until or self.now)
             found[gaps.COMPLETENESS] = gaps.select_completeness(rows, hosts=hosts, since_us=since_us, until_us=until_us)
@@ -198,9 +202,8 @@ def _widened(span: Span, tables: Sequence[str]) -> Span:
 
 def _together(named: Sequence[Measurement], below: Sequence[Measurement]) -> list[Measurement]:
     """Each once, with the most columns."""
-    widest = {measurement.name: measurement for measurement in (*below, *named)}
-    widest |= {measurement.name: measurement for measurement in below if len(measurement.columns) > len(widest[measurement.name].columns)}
-    return list(widest.values())
+    widest_last = sorted((*below, *named), key=lambda measurement: len(measurement.columns))
+    return list({measurement.name: measurement for measurement in widest_last}.values())
 
 
 def _narrowed(measurement: Measurement, columns: Collection[str] | None) -> Measurement:

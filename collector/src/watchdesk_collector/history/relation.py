@@ -39,6 +39,12 @@ def select(measurement: Measurement, sources: Sequence[str], *, hosts: str, span
     )
 
 
+def no_rows(columns: Iterable[tuple[str, str]]) -> str:
+    """A relation with these columns (name, SQL type) that is empty."""
+    selected = ", ".join(f"NULL::{type_} AS {quoted(name)}" for name, type_ in columns)
+    return f"SELECT {selected} WHERE false"
+
+
 def within(ts: str, span: Span) -> str:
     """A condition; both ends belong to the range."""
     conditions = [f"{ts} {sign} {_timestamp(at)}" for sign, at in ((">=", span.since), ("<=", span.until)) if at is not None]

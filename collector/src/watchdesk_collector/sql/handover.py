@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from watchdesk_proto.catalogue import Measurement, Type
+from watchdesk_proto.catalogue import Measurement
 
 from watchdesk_collector.history import Snapshot, gaps, hot_name
-from watchdesk_collector.history.relation import literal
+from watchdesk_collector.history.generation import SQL_TYPES
+from watchdesk_collector.history.relation import literal, no_rows
 from watchdesk_collector.sql.job import View
-
-_SQL_TYPES = {Type.FLOAT64: "DOUBLE", Type.INT64: "BIGINT", Type.TEXT: "VARCHAR"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +86,5 @@ def _below(folder: Path, path: Path) -> str:
 
 def _empty_view(measurement: Measurement) -> View:
     columns = [("ts", "TIMESTAMPTZ"), ("host", "VARCHAR"), ("host_id", "BIGINT")]
-    columns += [(column.name, _SQL_TYPES[column.type]) for column in measurement.columns]
-    selected = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns)
-    return View(measurement.name, f"SELECT {selected} WHERE false")
+    columns += [(column.name, SQL_TYPES[column.type]) for column in measurement.columns]
+    return View(measurement.name, no_rows(columns))
