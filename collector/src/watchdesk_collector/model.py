@@ -85,11 +85,11 @@ class Layout:
 
     @cached_property
     def words(self) -> int:
-        return self.parts[-1].end if self.parts else 0
+        return self.parts[-1].end
 
     @cached_property
     def columns(self) -> int:
-        return self.parts[-1].end_column if self.parts else 0
+        return self.parts[-1].end_column
 
     @cached_property
     def rows(self) -> int:

@@ -71,7 +71,7 @@ class LogPositions:
         self._numbers = count(last + 1)
 
     def rows(self, arrivals: Iterable[Arrival]) -> pa.Table:
-        """What these bring, ready to be inserted; none when they bring none."""
+        """What these bring, ready to be inserted."""
         return _to_arrow([row for arrival in arrivals for row in self._rows(arrival)])
 
     def _rows(self, arrival: Arrival) -> "Iterable[_Row]":

@@ -97,8 +97,8 @@ class Store:
             return
         self.space.require_floor()
         inserts = [*rows.of_arrivals(arrivals, self.schemas), (BATCH, rows.of_batches(arrivals, holes))]
-        if (positions := self.positions.rows(arrivals)).num_rows:
-            inserts.append((LOG_POSITION, positions))
+        if any(arrival.log_positions for arrival in arrivals):
+            inserts.append((LOG_POSITION, self.positions.rows(arrivals)))
         current = self.hot.current
         with transaction(self.instance.writer):
             for measurement, table in inserts:

@@ -6,7 +6,7 @@ checked here and now; its numbers are not copied: tables view the message's byte
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -110,7 +110,7 @@ def decode_batch(batch: "pb.Batch", sender: Sender, *, received_at_us: int, layo
 
 def _plain(batch: "pb.Batch", sender: Sender, *, received_at_us: int, wire_bytes: int, latest_us: int) -> Arrival:
     digest = hashlib.blake2b(digest_size=8)
-    tables = [_table(table, sender.schemas, latest_us, digest) for table in batch.tables]
+    checked = [_table(table, sender.schemas, latest_us, digest) for table in batch.tables]
     return Arrival(
         host_id=sender.host.host_id,
         epoch=batch.epoch,
@@ -119,27 +119,21 @@ def _plain(batch: "pb.Batch", sender: Sender, *, received_at_us: int, wire_bytes
         received_at_us=received_at_us,
         content_hash=int.from_bytes(digest.digest()) >> 1,
         bytes=wire_bytes,
-        tables=tables,
+        tables=[table for table, _ in checked],
         log_positions=dict(batch.log_positions),
-        times_us=_times_us(tables),
+        times_us=(min(first for _, (first, _) in checked), max(last for _, (_, last) in checked)) if checked else None,
     )
 
 
-def _times_us(tables: Sequence[Table]) -> tuple[int, int] | None:
-    if not tables:
-        return None
-    return min(int(table.words[0].min()) for table in tables), max(int(table.words[0].max()) for table in tables)
-
-
-def _table(table: "pb.Table", schemas: Mapping[int, Shape | str], latest_us: int, digest: "hashlib.blake2b") -> Table:
-    """The table, checked; what it says goes into the digest, so that the same batch sent twice has the same."""
+def _table(table: "pb.Table", schemas: Mapping[int, Shape | str], latest_us: int, digest: "hashlib.blake2b") -> tuple[Table, tuple[int, int]]:
+    """The table, checked, with its first and last time; what it says goes into the digest, so that the same batch sent twice has the same."""
     shape = declared(schemas, table.schema_id)
     rows, data = table.rows, table.words  # each look at a message's bytes copies them
     if rows == 0 or len(data) != shape.width * rows * 8:
         raise DecodeError("garbage", f"{shape.name}: {len(data)} bytes are not {rows} rows of {shape.width} columns")
     texts = list(table.texts)
-    check(shape, memoryview(data).cast("q"), rows, texts=len(texts), latest_us=latest_us)
+    times_us = check(shape, memoryview(data).cast("q"), rows, texts=len(texts), latest_us=latest_us)
     digest.update(table.schema_id.to_bytes(8, "little"))
     digest.update(data)
     digest.update("\0".join(texts).encode())
-    return Table(schema_id=table.schema_id, words=np.frombuffer(data, dtype="<i8").reshape(shape.width, rows), texts=texts)
+    return Table(schema_id=table.schema_id, words=np.frombuffer(data, dtype="<i8").reshape(shape.width, rows), texts=texts), times_us

@@ -4,13 +4,14 @@ from watchdesk_proto.catalogue import NAME
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
 from watchdesk_collector.attendance import Backlog
+from watchdesk_collector.history.gaps import SLOT_US
+from watchdesk_collector.ingest.checks import EARLIEST_US
 from watchdesk_collector.ops.attendance import Sampler
 
 MAX_SAMPLERS = 256
 MAX_BACKLOGS = 64
 MAX_NUMBER = 2**63  # of epochs and seqs
-SHORTEST_US, LONGEST_US = 100_000, 7 * 86_400_000_000
-EARLIEST_US = 946_684_800_000_000  # 2000-01-01
+SHORTEST_US, LONGEST_US = SLOT_US, 7 * 86_400_000_000
 AHEAD_US = 86_400_000_000
 
 

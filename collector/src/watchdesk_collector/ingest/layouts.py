@@ -72,7 +72,7 @@ class Layouts:
         known = self._known.get(data)
         if known is not None and data in seen:
             return known
-        layout = _parse(data)
+        layout = known.layout if known is not None else _parse(data)
         shapes = tuple(_shape(part, schemas) for part in layout.parts)
         if 8 * layout.words > max_bytes:
             raise DecodeError("oversized", f"batch of {8 * layout.words} bytes, unpacked, is over this collector's limit of {max_bytes}")

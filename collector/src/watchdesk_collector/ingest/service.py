@@ -21,7 +21,7 @@ from watchdesk_collector.history import History, Positions, RangeSet
 from watchdesk_collector.ingest.committer import Committer, Entry, OnWriter
 from watchdesk_collector.ingest.config import IngestConfig
 from watchdesk_collector.ingest.decode import BatchLimits, Garbage, decode_batch, decode_declaration
-from watchdesk_collector.ingest.hello import backlogs_of, samplers_of
+from watchdesk_collector.ingest.hello import MAX_NUMBER, backlogs_of, samplers_of
 from watchdesk_collector.ingest.layouts import Layouts, Shape
 from watchdesk_collector.ingest.refusals import RefusalLog
 from watchdesk_collector.ingest.refused import DecodeError, reject
@@ -35,7 +35,6 @@ from watchdesk_collector.ops.hosts import HostDirectory, Introduction, NameTaken
 HELLO_TIMEOUT_S = 10
 BACKFILL_PART = 8  # of the queues: one round of everybody's backfill, behind which what is live waits on its way
 LEAST_BACKFILL_BYTES = 4 * 1024  # some ten seconds of one host
-MAX_NUMBER = 2**63  # of epochs and seqs
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
 Request: TypeAlias = "pb.StreamRequest | Garbage"
@@ -247,7 +246,15 @@ class IngestService:
         first, last = dropped.seqs.first, dropped.seqs.last
         if not 0 < first <= last < MAX_NUMBER or dropped.epoch not in session.epochs:
             return self._count_garbage(session, "a Dropped names no seqs of this agent")
-        hole = _hole(session, dropped.epoch, (first, last), outcome=Outcome.DROPPED, reason=dropped.reason[:200], at_us=to_us(self._clock.now()))
+        hole = Hole(
+            host_id=session.host.host_id,
+            epoch=dropped.epoch,
+            first=first,
+            last=last,
+            outcome=Outcome.DROPPED,
+            reason=dropped.reason[:200],
+            received_at_us=to_us(self._clock.now()),
+        )
         return await self._committer.submit(hole, session)
 
     def _count_garbage(self, session: Session, what: str) -> None:
@@ -267,10 +274,6 @@ class IngestService:
             self._hosts.disconnected(session.host.host_id)
         self._metrics.streams.set(len(self._roster))
         log.info("host %s disconnected%s", session.host.name, f": {session.ending.because}" if session.ending else "")
-
-
-def _hole(session: Session, epoch: int, seqs: tuple[int, int], *, outcome: Outcome, reason: str, at_us: int) -> Hole:
-    return Hole(host_id=session.host.host_id, epoch=epoch, first=seqs[0], last=seqs[1], outcome=outcome, reason=reason, received_at_us=at_us)
 
 
 def _what_is_held(history: History, host_id: int) -> tuple[dict[int, RangeSet], Positions | None]:
