@@ -91,6 +91,7 @@ def put_back(moved: Sequence[Unreplayed]) -> None:
     for one in moved:
         if one.kept_as is not None:
             one.kept_as.rename(one.log)
+            _sync_folders(one.log.parent, one.kept_as.parent)
 
 
 def _keep(path: Path, start: int, aside: Path) -> Path | None:
@@ -128,7 +129,7 @@ def _tell(one: Unreplayed) -> None:
 
 def forget_old(root: Path) -> None:
     """Remove the oldest parts of logs that were set aside below the history folder, beyond what is worth its space. Parquet files stay."""
-    parts = sorted((path for path in (root / FOLDER).glob("*/*.wal*")), key=lambda path: path.parent.name, reverse=True)
+    parts = sorted((root / FOLDER).glob("*/*.wal*"), key=lambda path: path.parent.name, reverse=True)
     kept_bytes = 0
     for number, path in enumerate(parts):
         kept_bytes += path.stat().st_size

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watchdesk_collector.history.errors import HistoryFull
+from watchdesk_collector.history.set_aside import logs_of
 
 CHECKPOINT_RESERVE = 16 << 20  # a row group, headers and what else a checkpoint may add to what the log holds
 DATABASE = "hot.duckdb"
@@ -27,10 +28,7 @@ class Space:
 
     def hot_bytes(self) -> int:
         """Size of the database with its write-ahead log; asked of the folder, never by opening them."""
-        return sum(path.stat().st_size for path in (self.database, *self._logs()) if path.exists())
-
-    def _logs(self) -> list[Path]:
-        return list(self.root.glob(f"{DATABASE}.wal*"))
+        return sum(path.stat().st_size for path in (self.database, *logs_of(self.database)) if path.exists())
 
     def require_floor(self) -> None:
         """**Errors**: HistoryFull when less than the floor is free."""
@@ -38,7 +36,7 @@ class Space:
 
     def require_for_checkpoint(self) -> None:
         """**Errors**: HistoryFull when a checkpoint might not fit. It writes about what the write-ahead log holds."""
-        logs = sum(path.stat().st_size for path in self._logs())
+        logs = sum(path.stat().st_size for path in logs_of(self.database))
         self._require(logs + CHECKPOINT_RESERVE, "what a checkpoint may need")
 
     def _require(self, needed: int, what: str) -> None:

@@ -73,12 +73,12 @@ def walk(path: Path) -> Walk:
             while file.tell() < size:
                 if transactions.take(_read_record(file, size)):
                     sound = file.tell()
+            transactions.end()
+            return Walk(size=size, sound=size)
         except _Torn:
             return Walk(size=size, sound=sound, flaw="it ends within a transaction", is_torn=True)
         except (_Flaw, OSError) as flaw:
             return Walk(size=size, sound=sound, flaw=str(flaw))
-        is_whole = transactions.is_between
-        return Walk(size=size, sound=size if is_whole else sound, flaw="" if is_whole else "it ends within a transaction", is_torn=not is_whole)
 
 
 class _Transactions:
@@ -92,9 +92,10 @@ class _Transactions:
         self._open: list[_Record] = []
         self._endings: set[int] = set()
 
-    @property
-    def is_between(self) -> bool:
-        return not self._open
+    def end(self) -> None:
+        """No record follows."""
+        if self._open:
+            raise _Torn
 
     def take(self, record: _Record) -> bool:
         """Whether this record ends a transaction."""
