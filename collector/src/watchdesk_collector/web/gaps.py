@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from watchdesk_collector.web.queries import Slots
-from watchdesk_collector.web.words import duration
+from watchdesk_collector.web.words import plural
 
 BECAUSE: Mapping[str, str] = {
     "agent_down": "the agent was not running",
@@ -59,7 +59,6 @@ class GapLine:
     until: datetime
     cause: str
     words: str
-    lasted: str
 
 
 def build_bands(gaps: Iterable[Gap], measurement: str, slots: Slots) -> tuple[Band, ...]:
@@ -79,7 +78,7 @@ def summary(bands: Sequence[Band]) -> str:
     if not bands:
         return ""
     more = len(bands) - 1
-    return bands[-1].words + (f", and {more} more {'gap' if more == 1 else 'gaps'}" if more else "")
+    return bands[-1].words + (f", and {plural(more, 'more gap')}" if more else "")
 
 
 def build_lines(gaps: Sequence[Gap], *, now: datetime, limit: int) -> tuple[GapLine, ...]:
@@ -90,7 +89,7 @@ def build_lines(gaps: Sequence[Gap], *, now: datetime, limit: int) -> tuple[GapL
             since, until = min(gap.since for gap in together), max(gap.until for gap in together)
             whole = Gap(measurement="", since=since, until=until, cause=cause, reason=next((gap.reason for gap in together if gap.reason), ""))
             words = _sentence(whole, now, of=_few_measurements(together))
-            lines.append(GapLine(since=since, until=until, cause=cause, words=words, lasted=duration((until - since).total_seconds())))
+            lines.append(GapLine(since=since, until=until, cause=cause, words=words))
     return tuple(sorted(lines, key=lambda line: line.since, reverse=True)[:limit])
 
 
@@ -113,7 +112,7 @@ def _clusters(gaps: Sequence[Gap]) -> list[list[Gap]]:
         if until is None or gap.since - until > _TOGETHER:
             found.append([])
         found[-1].append(gap)
-        until = gap.until if until is None or len(found[-1]) == 1 else max(until, gap.until)
+        until = gap.until if until is None else max(until, gap.until)
     return found
 
 
@@ -132,8 +131,8 @@ def _sentence(gap: Gap, now: datetime, *, of: Sequence[str] = ()) -> str:
 
 def _stretch(gap: Gap, now: datetime) -> str:
     written = "%H:%M:%S" if gap.until - gap.since < _TO_THE_SECOND else "%H:%M"
-    day = "" if gap.since.astimezone(UTC).date() == now.astimezone(UTC).date() else "%d %b "
     since, until = gap.since.astimezone(UTC), gap.until.astimezone(UTC)
+    day = "" if since.date() == now.astimezone(UTC).date() else "%d %b "
     other_day = "" if since.date() == until.date() else "%d %b "
     if gap.cause == "silent":
         return f"since {since:{day + written}}"
