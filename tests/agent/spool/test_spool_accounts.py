@@ -139,6 +139,12 @@ def test_what_is_told_is_forgotten_with_the_batch_that_tells_it(open_spool: Open
     assert lost(spool) == []
 
 
+def test_stretches_that_end_together_join_to_the_longer_one() -> None:
+    """As when a clock was set back and slots were taken again."""
+    longer, shorter = missed(0, 3, Cause.SPOOL_OVERFLOW), missed(1, 2, Cause.SPOOL_OVERFLOW)
+    assert join([longer, shorter]) == join([shorter, longer]) == [longer]
+
+
 def test_a_loss_told_after_newer_samples_does_not_make_them_missed(open_spool: OpenSpool) -> None:
     first = open_spool()
     begin(first, cadence(0))

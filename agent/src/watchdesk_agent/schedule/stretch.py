@@ -4,7 +4,7 @@ Before it: rows, of samples and of `missed`. After it: the spool, which keeps fo
 is told as rows of `missed` later. Invariant: `stretches_of` and `missed_samples` are inverse for stretches with a cause.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from watchdesk_agent.model import Cause, Samples, TimedRow
@@ -37,14 +37,14 @@ class Cadence:
     first_us: int
 
 
-def missed_row(stretch: Stretch) -> TimedRow:
+def _missed_row(stretch: Stretch) -> TimedRow:
     """The row of `missed` that tells a stretch."""
     cause = None if stretch.cause is None else stretch.cause.value
     return stretch.first_us, (stretch.sampler, cause, stretch.slots, stretch.interval_us / 1e6, stretch.reason)
 
 
 def missed_samples(stretches: Iterable[Stretch]) -> Samples:
-    return Samples(MISSED, [missed_row(stretch) for stretch in stretches])
+    return Samples(MISSED, [_missed_row(stretch) for stretch in stretches])
 
 
 def stretches_of(collected: Iterable[Samples]) -> list[Stretch]:
@@ -64,12 +64,13 @@ def blame(stretches: Iterable[Stretch], cause: Cause, reason: str | None) -> lis
 
 
 def join(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Those that follow each other as one, whatever their reasons say."""
+    """Those that follow each other as one, whatever their reasons say. Of two that end together, as after a clock was set back, the longer stays."""
     joined: dict[tuple[str, Cause | None, int, int], Stretch] = {}
     for one in stretches:
         before = joined.pop((one.sampler, one.cause, one.interval_us, one.first_us), None)
         whole = one if before is None else replace(before, slots=before.slots + one.slots)
-        joined[whole.sampler, whole.cause, whole.interval_us, whole.until_us] = whole
+        key = (whole.sampler, whole.cause, whole.interval_us, whole.until_us)
+        joined[key] = max(whole, joined.get(key, whole), key=lambda stretch: stretch.slots)
     return list(joined.values())
 
 
@@ -85,13 +86,12 @@ def _stretch_of(row: TimedRow) -> Stretch:
     )
 
 
-def _runs(sampler: str, times: Sequence[int], interval_us: int) -> Iterator[Stretch]:
+def _runs(sampler: str, times: Sequence[int], interval_us: int) -> list[Stretch]:
     """Times in the order of sampling; a clock that was set back begins a new run."""
-    first = last = None
+    runs: list[tuple[int, int]] = []
     for at in times:
-        if last is not None and first is not None and at not in (last, last + interval_us):
-            yield Stretch(sampler=sampler, first_us=first, slots=(last - first) // interval_us + 1, interval_us=interval_us)
-            first = None
-        first, last = at if first is None else first, at
-    if last is not None and first is not None:
-        yield Stretch(sampler=sampler, first_us=first, slots=(last - first) // interval_us + 1, interval_us=interval_us)
+        if runs and at in (runs[-1][1], runs[-1][1] + interval_us):
+            runs[-1] = (runs[-1][0], at)
+        else:
+            runs.append((at, at))
+    return [Stretch(sampler=sampler, first_us=first, slots=(last - first) // interval_us + 1, interval_us=interval_us) for first, last in runs]
