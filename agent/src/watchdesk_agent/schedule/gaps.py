@@ -6,25 +6,13 @@ noted is in exactly one row of `missed`, at the latest when the gap has lasted `
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from watchdesk_agent.model import Cause, Samples
 from watchdesk_agent.schedule.health import Health
 from watchdesk_agent.schedule.stretch import Stretch, missed_samples
 
 TELL_AFTER_US = 10_000_000
-
-
-@dataclass(slots=True)
-class _Gap:
-    first_us: int
-    interval_us: int
-    cause: Cause
-    slots: int
-
-    @property
-    def end_us(self) -> int:
-        return self.first_us + self.slots * self.interval_us
 
 
 class Gaps:
@@ -34,18 +22,19 @@ class Gaps:
         self._health = health
         self._deliver = deliver
         self._lock = threading.Lock()
-        self._open: dict[str, _Gap] = {}
+        self._open: dict[str, Stretch] = {}
 
     def note(self, sampler: str, first_us: int, *, slots: int, interval_us: int, cause: Cause) -> None:
         """Slots from `first_us` on hold no sample."""
         self._health.note_missed(sampler, slots)
         with self._lock:
             gap = self._open.get(sampler)
-            if gap is not None and gap.cause is cause and gap.end_us == first_us:
-                gap.slots += slots
+            if gap is not None and gap.cause is cause and gap.until_us == first_us:
+                gap = replace(gap, slots=gap.slots + slots)
             else:
                 self._tell(sampler)
-                gap = self._open[sampler] = _Gap(first_us, interval_us, cause, slots)
+                gap = Stretch(sampler=sampler, first_us=first_us, slots=slots, interval_us=interval_us, cause=cause)
+            self._open[sampler] = gap
             if gap.slots * interval_us >= TELL_AFTER_US:
                 self._tell(sampler)
 
@@ -63,5 +52,4 @@ class Gaps:
     def _tell(self, sampler: str) -> None:
         gap = self._open.pop(sampler, None)
         if gap is not None:
-            told = Stretch(sampler=sampler, first_us=gap.first_us, slots=gap.slots, interval_us=gap.interval_us, cause=gap.cause)
-            self._deliver(missed_samples([told]))
+            self._deliver(missed_samples([gap]))
