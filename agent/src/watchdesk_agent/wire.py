@@ -70,9 +70,8 @@ def encode_ordered(lines: Samples, positions: Mapping[str, str], *, max_bytes: i
     """
     room = max(1, max_bytes - sum(len(key) + len(value) + POSITION_BYTES for key, value in positions.items()))
     *before, last = encode_batches([lines], max_bytes=room) or [Encoded(b"", [])]
-    batch = pb.Batch.FromString(last.payload)
-    batch.log_positions.update(positions)
-    return [*before, Encoded(batch.SerializeToString(), last.samples)]
+    payload = last.payload + pb.Batch(log_positions=positions).SerializeToString()  # serialized messages end to end are one merged message
+    return [*before, Encoded(payload, last.samples)]
 
 
 def position_keys(payload: bytes) -> set[str]:

@@ -64,7 +64,6 @@ class Entry:
     seq: int
     spooled_us: int
     bytes: int
-    contents: str
 
 
 def covering(oldest: Sequence[Entry], excess: int) -> Sequence[Entry]:

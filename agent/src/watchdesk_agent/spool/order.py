@@ -16,7 +16,7 @@ from watchdesk_agent.spool.statements import Statement
 
 READ_POSITIONS = "SELECT source, value FROM position WHERE value <> ''"
 READ_UNTOLD = "SELECT source, value FROM position WHERE NOT is_told"
-READ_UNSENT = "SELECT id, epoch, seq, payload FROM batch WHERE is_done = 0 AND is_ordered = 1 AND id > ? ORDER BY id LIMIT 1"
+READ_UNSENT = "SELECT id, epoch, seq FROM batch WHERE is_done = 0 AND is_ordered = 1 ORDER BY id"
 READ_LINKS = "SELECT epoch, seq, follows_epoch, follows_seq FROM batch WHERE is_done = 0 AND is_ordered = 1 ORDER BY id"
 READ_HEAD = "SELECT epoch, seq FROM head"
 

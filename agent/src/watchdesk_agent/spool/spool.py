@@ -143,8 +143,8 @@ class Spool:
     def unsent_ordered(self) -> Iterator[Spooled]:
         """Ordered batches that the collector does not hold, oldest first."""
         after = 0
-        while rows := self._read(order.READ_UNSENT, after):
-            yield (spooled := Spooled(*rows[0]))
+        while spooled := self.next_unsent(after=after, is_ordered=True):
+            yield spooled
             after = spooled.id
 
     def adopt(self, theirs: TheirPositions, *, positions: Mapping[str, str], gives_up: bool) -> None:
@@ -153,12 +153,13 @@ class Spool:
         **Errors**: SpoolError when the disk is full; nothing has changed then.
         """
         with self._lock:
-            unsent = list(self.unsent_ordered())
+            unsent = self._read(order.READ_UNSENT)
             if gives_up or not unsent:
-                holes = [hole for one in unsent for hole in leaving(one.epoch, one.seq, one.seq, "superseded")]
-                statements = [*(deleting(one.id) for one in unsent), *holes, order.heading(theirs.epoch, theirs.seq)]
+                holes = [hole for _, epoch, seq in unsent for hole in leaving(epoch, seq, seq, "superseded")]
+                statements = [*(deleting(id_) for id_, _, _ in unsent), *holes, order.heading(theirs.epoch, theirs.seq)]
             else:
-                statements = [order.following(unsent[0].id, theirs), order.heading(unsent[-1].epoch, unsent[-1].seq)]
+                (oldest, _, _), (_, *newest) = unsent[0], unsent[-1]
+                statements = [order.following(oldest, theirs), order.heading(*newest)]
             if (error := self._write([*statements, *order.adopting(positions)])) is not None:
                 raise SpoolError(f"cannot keep the log positions that the collector holds ({error}); make room in state_dir")
 
@@ -290,10 +291,11 @@ class Spool:
             yield from leaving(*run, reason)
         certain: list[Stretch] = []
         for entry in entries:
+            ((contents,),) = self._read("SELECT contents FROM batch WHERE id = ?", entry.id)
             if entry.id <= self._uncertain_until or (entry.epoch, entry.seq) in self._under_way:
-                yield "INSERT INTO dropped VALUES (?, ?, ?, ?)", (entry.epoch, entry.seq, reason, entry.contents)
+                yield "INSERT INTO dropped VALUES (?, ?, ?, ?)", (entry.epoch, entry.seq, reason, contents)
             else:
-                certain += blame(accounts.load(entry.contents), *REASONS[reason])
+                certain += blame(accounts.load(contents), *REASONS[reason])
         yield from self._losing(join(certain))
 
     def _beyond_bounds(self) -> Iterator[tuple[str, bool, Sequence[Entry]]]:
@@ -307,7 +309,7 @@ class Spool:
                 yield "spool_overflow", is_done, covering(oldest, excess)
 
     def _oldest(self, is_done: bool) -> list[Entry]:
-        sql = "SELECT id, epoch, seq, spooled_us, length(payload), contents FROM batch WHERE is_done = ? ORDER BY id LIMIT 64"
+        sql = "SELECT id, epoch, seq, spooled_us, length(payload) FROM batch WHERE is_done = ? ORDER BY id LIMIT 64"
         return [Entry(*row) for row in self._read(sql, is_done)]
 
     def _read(self, sql: str, *parameters: object) -> list[Any]:

@@ -171,12 +171,16 @@ class Conversation:
 
     def _next_batch(self) -> "tuple[Spooled, pb.Lane.ValueType] | None":
         """The next batch that there is room for: live samples, then log lines in their order, then backfill."""
+        if not self._has_room(pb.LANE_LIVE) and not self._has_room(pb.LANE_BACKFILL):
+            return None
         if self._has_room(pb.LANE_LIVE) and (spooled := self._spool.next_unsent(after=self._live_cursor, is_ordered=False)):
             self._live_cursor = spooled.id
             return spooled, pb.LANE_LIVE
         if ordered := self._next_ordered():
             self._ordered_cursor = ordered[0].id
             return ordered
+        if not self._has_room(pb.LANE_BACKFILL):
+            return None
         spooled = self._spool.next_unsent(after=self._backfill_cursor, until=self._backfill_end, is_ordered=False)
         if spooled and self._has_room(pb.LANE_BACKFILL, len(spooled.payload)):
             self._backfill_cursor = spooled.id
