@@ -25,8 +25,8 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-from fleet import as_it_is, encode_tables, open_channel, quantile, request_of
-from load import METHOD, LoadedCollector, agent_measurements, now_us, values_per_tick
+from fleet import as_it_is, encode_tables, open_channel, quantile
+from load import METHOD, LoadedCollector, agent_measurements, batch_request, now_us, values_per_tick
 from processes import Watch, cpu_s
 from watchdesk_agent.uplink.trouble import backoff_s
 from watchdesk_agent.wire import encode_declaration
@@ -148,16 +148,16 @@ class Agent:
     def _next_request(self) -> bytes | None:
         window = self._limits.max_in_flight
         if self._fresh and len(self._under_way) < window:
-            seq, tables = self._fresh.popleft()
+            seq, packed = self._fresh.popleft()
             self._under_way[seq] = 0
-            return request_of(self.epoch, seq, tables)
+            return batch_request(self.epoch, seq, packed)
         backfill = sum(self._under_way.values())
         if self._backlog and len(self._under_way) < window - window // 4:
-            seq, tables = self._backlog[0]
-            if not backfill or backfill + len(tables) <= self._limits.max_backfill_bytes:
+            seq, packed = self._backlog[0]
+            if not backfill or backfill + len(packed) <= self._limits.max_backfill_bytes:
                 self._backlog.popleft()
-                self._under_way[seq] = len(tables)
-                return request_of(self.epoch, seq, tables, pb.LANE_BACKFILL)
+                self._under_way[seq] = len(packed)
+                return batch_request(self.epoch, seq, packed, pb.LANE_BACKFILL)
         return None
 
     def _take(self, answer: pb.StreamResponse, welcome: asyncio.Event) -> None:

@@ -1,7 +1,7 @@
 """Many agents from few processes, for `bench_fleet.py`: a stream per host, batches at each host's own phase, latency per ack.
 
-What a batch holds is encoded once per flush for a handful of hosts and shared by the rest: only epoch and seq differ, and protobuf lets a message be
-put together from serialized parts. So the generator stays cheap beside what it measures. Nothing here is part of the product.
+What a batch holds is packed once per flush for a handful of hosts and shared by the rest: only epoch and seq differ. So the generator stays cheap
+beside what it measures. Nothing here is part of the product.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-from load import METHOD, now_us, pack
+from load import METHOD, batch_request, now_us, pack
 from walks import host_tables
 from watchdesk_agent.wire import encode_declaration
 from watchdesk_collector.model import Table
@@ -85,10 +85,10 @@ class Host:
         self._reader = asyncio.create_task(self._read())
         await asyncio.wait_for(self._welcome.wait(), 120)
 
-    def send(self, seq: int, tables: bytes) -> None:
+    def send(self, seq: int, packed: bytes) -> None:
         self._sent_at_s[seq] = time.monotonic()
         self._findings.sent += 1
-        self._outbox.put_nowait(request_of(self.epoch, seq, tables))
+        self._outbox.put_nowait(batch_request(self.epoch, seq, packed))
 
     async def finish(self, *, within_s: float) -> None:
         """Wait for the last acks, then end the stream."""
@@ -193,33 +193,15 @@ def encode_variants(plan: Plan, flush: int) -> list[bytes]:
 def encode_tables(
     measurements: Sequence[Measurement], *, first_us: int, ticks: int, seed: int, change: Callable[[Measurement, Table], None]
 ) -> bytes:
-    """A serialized Batch without its number: `ticks` samples of each measurement, a second apart."""
+    """A packed batch: `ticks` samples of each measurement, a second apart."""
     tables = host_tables(tuple(measurements), host=seed, first_us=first_us, ticks=ticks)
     for measurement, made in zip(measurements, tables, strict=True):
         change(measurement, made)
-    return pack(measurements, tables).SerializeToString()
+    return pack(measurements, tables)
 
 
 def as_it_is(_measurement: Measurement, _table: Table) -> None:
     """No change."""
-
-
-def request_of(epoch: int, seq: int, tables: bytes, lane: "pb.Lane.ValueType" = pb.LANE_LIVE) -> bytes:
-    """A serialized StreamRequest with one batch, put together from parts."""
-    batch = pb.Batch(epoch=epoch, seq=seq, lane=lane).SerializeToString() + tables
-    return BATCH_TAG + varint(len(batch)) + batch
-
-
-def varint(number: int) -> bytes:
-    """As protobuf writes lengths."""
-    parts = bytearray()
-    while number > 0x7F:
-        parts.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*parts, number])
-
-
-BATCH_TAG = bytes([pb.StreamRequest.BATCH_FIELD_NUMBER << 3 | 2])
 
 
 def open_channel(address: str, ca_file: Path, number: int) -> grpc.aio.Channel:

@@ -9,23 +9,25 @@ import socket
 import threading
 import time
 import uuid
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
 import numpy as np
+from protobuf_parts import length_delimited
 from walks import host_tables, slots
-from watchdesk_agent.wire import DEFLATE_FROM_BYTES, DEFLATE_LEVEL, digits_of, encode_declaration
+from watchdesk_agent.model import Samples
+from watchdesk_agent.wire import encode_batches, encode_declaration
 from watchdesk_collector.cli.demo.api import CollectorApi
 from watchdesk_collector.cli.demo.certificates import make_tls_files
 from watchdesk_collector.cli.demo.programs import Program, command_path
 from watchdesk_collector.cli.demo.waiting import Waiter
-from watchdesk_collector.model import NULL_INT64, Table
+from watchdesk_collector.model import Table
 from watchdesk_proto.catalogue import Measurement, Type, builtin, gauge, label
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
 METHOD = "/watchdesk.v1.IngestService/Stream"
+MAX_BATCH_BYTES = 4 << 20  # more than any batch here takes
 
 
 class LoadedCollector:
@@ -154,37 +156,28 @@ def encode(measurements: Sequence[Measurement], *, epoch: int, batches: int, tic
     """Serialized requests with seqs from 1: one row per measurement and tick, a tick a second, with numbers that look like measured ones."""
     tables = host_tables(tuple(measurements), host=epoch, first_us=first_us, ticks=batches * ticks)
     for seq in range(1, batches + 1):
-        batch = pack(measurements, [slots(table, (seq - 1) * ticks, seq * ticks) for table in tables])
-        batch.epoch, batch.seq, batch.lane = epoch, seq, pb.LANE_LIVE
-        yield pb.StreamRequest(batch=batch).SerializeToString()
+        yield batch_request(epoch, seq, pack(measurements, [slots(table, (seq - 1) * ticks, seq * ticks) for table in tables]))
 
 
-def pack(measurements: Sequence[Measurement], tables: Sequence[Table]) -> pb.Batch:
-    """A batch as the agent packs it, without its Python values. The tables' dictionaries are one and the same."""
-    layout = pb.Layout(
-        schema_ids=[table.schema_id for table in tables], widths=[len(table.words) for table in tables], rows=[table.rows for table in tables]
-    ).SerializeToString()
-    is_much = sum(table.words.nbytes for table in tables) >= DEFLATE_FROM_BYTES
-    words, scales = zip(*(_as_decimals(*pair) if is_much else _as_it_is(*pair) for pair in zip(measurements, tables, strict=True)), strict=True)
-    content = b"".join([*words, *scales, pb.Texts(texts=tables[0].texts).SerializeToString()])
-    if len(content) < DEFLATE_FROM_BYTES:
-        return pb.Batch(layout=layout, content=content)
-    return pb.Batch(layout=layout, deflated=zlib.compress(content, DEFLATE_LEVEL), content_bytes=len(content))
+def pack(measurements: Sequence[Measurement], tables: Sequence[Table]) -> bytes:
+    """A batch as its agent spools it: without number and lane."""
+    [encoded] = encode_batches([_samples(table, one) for table, one in zip(tables, measurements, strict=True)], max_bytes=MAX_BATCH_BYTES)
+    return encoded.payload
 
 
-def _as_it_is(measurement: Measurement, table: Table) -> tuple[bytes, bytes]:
-    return table.words.tobytes(), bytes(len(measurement.columns))
+def _samples(table: Table, measurement: Measurement) -> Samples:
+    columns: list[Sequence[object]] = []
+    for column, row in zip(measurement.columns, table.words[1:], strict=True):
+        if column.type is Type.TEXT:
+            columns.append([table.texts[code] for code in row.tolist()])
+        else:
+            columns.append((row.view(np.float64) if column.type is Type.FLOAT64 else row).tolist())
+    return Samples(measurement, list(zip(table.words[0].tolist(), zip(*columns, strict=True), strict=True)))
 
 
-def _as_decimals(measurement: Measurement, table: Table) -> tuple[bytes, bytes]:
-    """Words and scales."""
-    words, scales = table.words.copy(), bytearray(len(measurement.columns))
-    for index, column in enumerate(measurement.columns):
-        numbers = words[1 + index].view(np.float64)
-        if column.type is Type.FLOAT64 and (digits := digits_of(numbers[~np.isnan(numbers)].tolist())) is not None:
-            scales[index] = 1 + digits
-            words[1 + index] = [NULL_INT64 if np.isnan(number) else round(number * 10.0**digits) for number in numbers.tolist()]
-    return words.tobytes(), bytes(scales)
+def batch_request(epoch: int, seq: int, packed: bytes, lane: "pb.Lane.ValueType" = pb.LANE_LIVE) -> bytes:
+    """A serialized StreamRequest with one packed batch: only epoch, seq and lane are made anew, and what is packed need not be parsed."""
+    return length_delimited(pb.StreamRequest.BATCH_FIELD_NUMBER, pb.Batch(epoch=epoch, seq=seq, lane=lane).SerializeToString() + packed)
 
 
 def free_port() -> int:

@@ -11,19 +11,12 @@ from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-import numpy as np
-from load import LoadAgent, agent_measurements
+from load import LoadAgent, agent_measurements, batch_request, pack
 from remote_write import Connections, bodies, series_of
 from walks import host_tables, slots
-from watchdesk_agent.model import Samples
-from watchdesk_agent.wire import encode_batches
-from watchdesk_collector.model import Table
-from watchdesk_proto.catalogue import Measurement, Type
-from watchdesk_proto.v1 import ingest_pb2 as pb
 
 MEASUREMENTS = agent_measurements()
 VALUES_PER_TICK = sum(len(measurement.fields) for measurement in MEASUREMENTS)
-MAX_BATCH_BYTES = 4 << 20
 ACK_POLL_S = 0.005
 
 
@@ -60,21 +53,9 @@ class Load:
 def encode_ours(load: Load, host: int) -> None:
     """A host's batches as its agent spools them: without number."""
     tables = host_tables(MEASUREMENTS, host=host, first_us=load.first_us, ticks=load.seconds)
-    payloads = []
-    for first in range(0, load.seconds, load.ticks):
-        batch = [_samples(slots(table, first, first + load.ticks), one) for table, one in zip(tables, MEASUREMENTS, strict=True)]
-        payloads += [encoded.payload for encoded in encode_batches(batch, max_bytes=MAX_BATCH_BYTES)]
-    load.ours(host).write_bytes(pickle.dumps(payloads))
-
-
-def _samples(table: Table, measurement: Measurement) -> Samples:
-    columns: list[Sequence[object]] = []
-    for column, row in zip(measurement.columns, table.words[1:], strict=True):
-        if column.type is Type.TEXT:
-            columns.append([table.texts[code] for code in row.tolist()])
-        else:
-            columns.append((row.view(np.float64) if column.type is Type.FLOAT64 else row).tolist())
-    return Samples(measurement, list(zip(table.words[0].tolist(), zip(*columns, strict=True), strict=True)))
+    firsts = range(0, load.seconds, load.ticks)
+    packed = [pack(MEASUREMENTS, [slots(table, first, first + load.ticks) for table in tables]) for first in firsts]
+    load.ours(host).write_bytes(pickle.dumps(packed))
 
 
 def encode_theirs(load: Load, first_host: int) -> None:
@@ -94,7 +75,10 @@ def send_ours(load: Load, target: tuple[str, Path, str], hosts: Sequence[int], g
     agents = [LoadAgent(address=address, ca_file=ca_file, token=token, host=f"host-{host}") for host in hosts]
     for agent in agents:
         agent.declare(MEASUREMENTS)
-    batches = [_numbered(pickle.loads(load.ours(host).read_bytes()), agent.epoch) for host, agent in zip(hosts, agents, strict=True)]
+    batches = [
+        [batch_request(agent.epoch, seq, packed) for seq, packed in enumerate(pickle.loads(load.ours(host).read_bytes()), start=1)]
+        for host, agent in zip(hosts, agents, strict=True)
+    ]
     gate.wait()
     for agent, requests in zip(agents, batches, strict=True):
         agent.send(1, requests[0])
@@ -107,16 +91,6 @@ def send_ours(load: Load, target: tuple[str, Path, str], hosts: Sequence[int], g
     for agent in agents:
         agent.finish()
     gate.wait()
-
-
-def _numbered(payloads: Sequence[bytes], epoch: int) -> list[bytes]:
-    """Requests with seqs from 1."""
-    requests = []
-    for seq, payload in enumerate(payloads, start=1):
-        batch = pb.Batch.FromString(payload)
-        batch.epoch, batch.seq, batch.lane = epoch, seq, pb.LANE_LIVE
-        requests.append(pb.StreamRequest(batch=batch).SerializeToString())
-    return requests
 
 
 def send_theirs(load: Load, target: tuple[tuple[str, int], str], hosts: Sequence[int], gate: Barrier) -> None:

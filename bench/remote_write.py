@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from protobuf_parts import length_delimited
 from walks import known
 from watchdesk_collector.model import Table
 from watchdesk_proto.catalogue import Measurement, Type
@@ -56,7 +57,9 @@ def series_of(table: Table, measurement: Measurement, host: str) -> Iterator[Ser
 
 def encode_labels(labels: Mapping[str, str]) -> bytes:
     """The labels of a TimeSeries, sorted by name as the protocol asks."""
-    return b"".join(_field(1, _field(1, name.encode()) + _field(2, value.encode())) for name, value in sorted(labels.items()))
+    return b"".join(
+        length_delimited(1, length_delimited(1, name.encode()) + length_delimited(2, value.encode())) for name, value in sorted(labels.items())
+    )
 
 
 def bodies(every_series: Sequence[Series], *, ticks: int) -> list[bytes]:
@@ -105,19 +108,6 @@ def _padded_varints(numbers: Ints, width: int) -> Bytes:
     varints = (numbers[:, None] >> (7 * np.arange(width))) & 0x7F
     varints[:, :-1] |= 0x80
     return varints.astype(np.uint8)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited protobuf field."""
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*encoded, number])
 
 
 @dataclass(slots=True)
