@@ -17,7 +17,7 @@ import tempfile
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -26,10 +26,19 @@ from pathlib import Path
 import grpc
 import grpc.aio
 from fleet import as_it_is, encode_tables, open_channel, quantile
-from load import METHOD, LoadedCollector, agent_measurements, batch_request, now_us, values_per_tick
+from load import (
+    METHOD,
+    LoadedCollector,
+    agent_measurements,
+    batch_request,
+    declaration_request,
+    hello_request,
+    now_us,
+    seqs_of,
+    values_per_tick,
+)
 from processes import Watch, cpu_s
 from watchdesk_agent.uplink.trouble import backoff_s
-from watchdesk_agent.wire import encode_declaration
 from watchdesk_collector.model import Table
 from watchdesk_proto.catalogue import Measurement
 from watchdesk_proto.settings import parse_duration
@@ -111,16 +120,7 @@ class Agent:
             call.cancel()
 
     def _hello(self) -> bytes:
-        hello = pb.Hello(
-            agent_id=self.agent_id,
-            epoch=self.epoch,
-            host=self.name,
-            boot_id="b",
-            agent_version="load",
-            clock_us=now_us(),
-            spooled_epochs=[self.epoch],
-        )
-        return pb.StreamRequest(hello=hello).SerializeToString()
+        return hello_request(agent_id=self.agent_id, epoch=self.epoch, host=self.name, boot_id="b")
 
     async def _converse(self) -> None:
         address, ca_file, token = self._target
@@ -136,7 +136,7 @@ class Agent:
         yield self._hello()
         await welcome.wait()
         for measurement in MEASUREMENTS:
-            yield pb.StreamRequest(declaration=pb.Declaration.FromString(encode_declaration(measurement))).SerializeToString()
+            yield declaration_request(measurement)
         while True:
             request = self._next_request()
             if request is None:
@@ -167,12 +167,10 @@ class Agent:
                 self._findings.welcomed_at_s.append(time.monotonic())
                 welcome.set()
             case "ack":
-                for ranges in answer.ack.acked:
-                    for span in ranges.ranges:
-                        self._settle(range(span.first, span.last + 1))
+                self._settle(seqs_of(answer.ack.acked))
         self._news.set()
 
-    def _settle(self, seqs: range) -> None:
+    def _settle(self, seqs: Iterable[int]) -> None:
         now_s = time.monotonic()
         for seq in seqs:
             if self._under_way.pop(seq, None) is None:

@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -16,9 +16,8 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-from load import METHOD, batch_request, now_us, pack
+from load import METHOD, batch_request, declaration_request, hello_request, now_us, pack, seqs_of
 from walks import host_tables
-from watchdesk_agent.wire import encode_declaration
 from watchdesk_collector.model import Table
 from watchdesk_proto.catalogue import Measurement
 from watchdesk_proto.v1 import ingest_pb2 as pb
@@ -70,18 +69,9 @@ class Host:
 
     async def greet(self, measurements: Sequence[Measurement]) -> None:
         """The collector has welcomed this host when this returns."""
-        hello = pb.Hello(
-            agent_id=agent_id_of(self._name),
-            epoch=self.epoch,
-            host=self._name,
-            agent_version="load",
-            clock_us=now_us(),
-            spooled_epochs=[self.epoch],
-        )
-        self._outbox.put_nowait(pb.StreamRequest(hello=hello).SerializeToString())
+        self._outbox.put_nowait(hello_request(agent_id=agent_id_of(self._name), epoch=self.epoch, host=self._name))
         for measurement in measurements:
-            declaration = pb.Declaration.FromString(encode_declaration(measurement))
-            self._outbox.put_nowait(pb.StreamRequest(declaration=declaration).SerializeToString())
+            self._outbox.put_nowait(declaration_request(measurement))
         self._reader = asyncio.create_task(self._read())
         await asyncio.wait_for(self._welcome.wait(), 120)
 
@@ -116,15 +106,13 @@ class Host:
             case "welcome":
                 self._welcome.set()
             case "ack":
-                for ranges in answer.ack.acked:
-                    for span in ranges.ranges:
-                        self._settle(range(span.first, span.last + 1))
+                self._settle(seqs_of(answer.ack.acked))
             case "reject":
                 self._sent_at_s.pop(answer.reject.seq, None)
                 self._findings.rejected += 1
                 self._note_settled()
 
-    def _settle(self, seqs: range) -> None:
+    def _settle(self, seqs: Iterable[int]) -> None:
         now_s = time.monotonic()
         for seq in seqs:
             if (sent_at_s := self._sent_at_s.pop(seq, None)) is not None:

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -79,10 +79,7 @@ class LoadAgent:
         call: grpc.StreamStreamMultiCallable[bytes, pb.StreamResponse] = self._channel.stream_stream(
             METHOD, request_serializer=None, response_deserializer=pb.StreamResponse.FromString
         )
-        hello = pb.Hello(
-            agent_id=str(uuid.uuid4()), epoch=self.epoch, host=host, agent_version="load", clock_us=now_us(), spooled_epochs=[self.epoch]
-        )
-        self._requests.put(pb.StreamRequest(hello=hello).SerializeToString())
+        self._requests.put(hello_request(agent_id=str(uuid.uuid4()), epoch=self.epoch, host=host))
         self._answers = call(iter(self._requests.get, None), metadata=(("authorization", f"Bearer {token}"),))
         self._thread = threading.Thread(target=self._read, name=f"load {host}")
         self._thread.start()
@@ -91,8 +88,7 @@ class LoadAgent:
 
     def declare(self, measurements: Sequence[Measurement]) -> None:
         for measurement in measurements:
-            declaration = pb.Declaration.FromString(encode_declaration(measurement))
-            self._requests.put(pb.StreamRequest(declaration=declaration).SerializeToString())
+            self._requests.put(declaration_request(measurement))
 
     def send(self, seq: int, request: bytes) -> None:
         self._window.acquire()
@@ -118,16 +114,11 @@ class LoadAgent:
                 case "welcome":
                     self._welcome.set()
                 case "ack":
-                    self._take_ack(answer.ack)
+                    for seq in seqs_of(answer.ack.acked):
+                        self._settle(seq)
                 case "reject":
                     self.rejected.append(answer.reject.reason)
                     self._settle(answer.reject.seq)
-
-    def _take_ack(self, ack: pb.Ack) -> None:
-        for ranges in ack.acked:
-            for span in ranges.ranges:
-                for seq in range(span.first, span.last + 1):
-                    self._settle(seq)
 
     def _settle(self, seq: int) -> None:
         now_s = time.monotonic()
@@ -175,9 +166,27 @@ def _samples(table: Table, measurement: Measurement) -> Samples:
     return Samples(measurement, list(zip(table.words[0].tolist(), zip(*columns, strict=True), strict=True)))
 
 
+def hello_request(*, agent_id: str, epoch: int, host: str, agent_version: str = "load", boot_id: str = "") -> bytes:
+    """A serialized StreamRequest: the Hello of an agent that has no other epoch in its spool."""
+    hello = pb.Hello(
+        agent_id=agent_id, epoch=epoch, host=host, boot_id=boot_id, agent_version=agent_version, clock_us=now_us(), spooled_epochs=[epoch]
+    )
+    return pb.StreamRequest(hello=hello).SerializeToString()
+
+
+def declaration_request(measurement: Measurement) -> bytes:
+    """A serialized StreamRequest."""
+    return pb.StreamRequest(declaration=pb.Declaration.FromString(encode_declaration(measurement))).SerializeToString()
+
+
 def batch_request(epoch: int, seq: int, packed: bytes, lane: "pb.Lane.ValueType" = pb.LANE_LIVE) -> bytes:
     """A serialized StreamRequest with one packed batch: only epoch, seq and lane are made anew, and what is packed need not be parsed."""
     return length_delimited(pb.StreamRequest.BATCH_FIELD_NUMBER, pb.Batch(epoch=epoch, seq=seq, lane=lane).SerializeToString() + packed)
+
+
+def seqs_of(ranges: Iterable[pb.EpochRanges]) -> list[int]:
+    """All of them, of an agent that has one epoch."""
+    return [seq for entry in ranges for span in entry.ranges for seq in range(span.first, span.last + 1)]
 
 
 def free_port() -> int:

@@ -7,13 +7,11 @@ forgotten, even though sending it again mends that. A few that the collector doe
 import queue
 import threading
 import uuid
-from collections.abc import Iterable
 from pathlib import Path
 
 import grpc
 import numpy as np
-from load import METHOD, now_us
-from watchdesk_agent.wire import encode_declaration
+from load import METHOD, declaration_request, hello_request, now_us, seqs_of
 from watchdesk_proto.catalogue import Measurement, Type, gauge, label
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
@@ -88,17 +86,14 @@ class CountedSender:
                 self._outgoing.put(None)
 
     def _hello(self) -> bytes:
-        hello = pb.Hello(
-            agent_id=self._agent_id, epoch=self.epoch, host=self.host, agent_version="counted", clock_us=now_us(), spooled_epochs=[self.epoch]
-        )
-        return pb.StreamRequest(hello=hello).SerializeToString()
+        return hello_request(agent_id=self._agent_id, epoch=self.epoch, host=self.host, agent_version="counted")
 
     def _take(self, answer: pb.StreamResponse) -> None:
         match answer.WhichOneof("message"):
             case "welcome":
-                self._take_welcome(_seqs(answer.welcome.durable))
+                self._take_welcome(set(seqs_of(answer.welcome.durable)))
             case "ack":
-                self._acked |= _seqs(answer.ack.acked)
+                self._acked.update(seqs_of(answer.ack.acked))
             case "reject":
                 self.rejected.append(answer.reject.reason)
                 self._acked.add(answer.reject.seq)
@@ -108,8 +103,7 @@ class CountedSender:
         self.forgotten |= self._acked - durable
         self._acked = durable & self._sent.keys()
         for measurement in MEASUREMENTS:
-            declaration = pb.Declaration.FromString(encode_declaration(measurement))
-            self._outgoing.put(pb.StreamRequest(declaration=declaration).SerializeToString())
+            self._outgoing.put(declaration_request(measurement))
         for seq in (*sorted(durable)[-SENT_AGAIN:], *sorted(self._sent.keys() - durable)):
             self._outgoing.put(self._sent[seq])
 
@@ -132,7 +126,3 @@ def _encode(epoch: int, seq: int) -> bytes:
     words = np.stack([ts, np.zeros(ROWS, np.int64), np.array(numbers_of(seq), np.int64)]).astype("<i8").tobytes()
     tables = [pb.Table(schema_id=measurement.schema_id, rows=ROWS, words=words, texts=["part"]) for measurement in MEASUREMENTS]
     return pb.StreamRequest(batch=pb.Batch(epoch=epoch, seq=seq, lane=pb.LANE_LIVE, tables=tables)).SerializeToString()
-
-
-def _seqs(ranges: Iterable[pb.EpochRanges]) -> set[int]:
-    return {seq for entry in ranges for span in entry.ranges for seq in range(span.first, span.last + 1)}
