@@ -1,10 +1,10 @@
 """Waiting for things that other processes do, with a deadline, an eye on those processes, and an ear for Ctrl-C."""
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TypeVar
 
@@ -28,7 +28,7 @@ class Waiter:
     def __init__(self, *, programs: Sequence[Program], poll_s: float = _POLL_S) -> None:
         self._programs = programs
         self._poll_s = poll_s
-        self._interrupted = threading.Event()
+        self._interruptions: SimpleQueue[None] = SimpleQueue()  # an Event would wait for itself when the signal comes while it is looked at
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -53,14 +53,16 @@ class Waiter:
 
     def pause(self, seconds: float) -> None:
         """Wait that long. **Errors**: DemoError when a program ends; Interrupted."""
-        if self._interrupted.wait(seconds):
+        with suppress(Empty):
+            self._interruptions.get(timeout=max(0.0, seconds))
+            self._interruptions.put(None)  # for every wait that follows
             raise Interrupted
         for program in self._programs:
             if program.exit_code is not None:
                 raise DemoError(f"{program.name} ended by itself with exit code {program.exit_code}.{_words_of(program)}")
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._interrupted.set()
+        self._interruptions.put(None)
 
 
 def _words_of(program: Program) -> str:
