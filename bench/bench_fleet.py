@@ -8,18 +8,15 @@ memory (at the end and at its highest), and what was lost or doubled, by SQL. Th
 """
 
 import argparse
-import multiprocessing
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet import Findings, Plan, quantile, run_share_in_process, summed
+from fleet import Findings, Plan, connect_fleet, quantile, summed
 from load import LoadedCollector, agent_measurements, values_per_tick
 from processes import Watch, cpu_s
 from watchdesk_proto.settings import parse_duration
-
-GENERATORS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,29 +48,33 @@ def main() -> None:
 
 
 def measure(name: str, scenario: Scenario, *, hosts: int, length_s: float, folder: Path | None) -> None:
-    plan = Plan(measurements=agent_measurements(), ticks=scenario.ticks, flush_s=scenario.flush_s, flushes=round(length_s / scenario.flush_s))
+    plan = Plan(
+        measurements=agent_measurements(),
+        streams_per_connection=scenario.streams_per_connection,
+        ticks=scenario.ticks,
+        flush_s=scenario.flush_s,
+        flushes=round(length_s / scenario.flush_s),
+    )
     with tempfile.TemporaryDirectory() as temporary:
         collector = LoadedCollector(folder or Path(temporary))
         collector.start()
         try:
-            _run(name, scenario, hosts, plan, collector)
+            _run(name, hosts, plan, collector)
         finally:
             collector.program.stop()
 
 
-def _run(name: str, scenario: Scenario, hosts: int, plan: Plan, collector: LoadedCollector) -> None:
+def _run(name: str, hosts: int, plan: Plan, collector: LoadedCollector) -> None:
     print(f"== {name}: {hosts:,} hosts, {values_per_tick(plan.measurements)} values per second each, a flush every {plan.flush_s:g} s", flush=True)
     began_s = time.monotonic()
     cpu_connecting_s = cpu_s(collector.program.pid)
-    generators = [Generator(collector, scenario, hosts, number, plan) for number in range(GENERATORS)]
-    for generator in generators:
-        generator.wait_ready()
+    generators = connect_fleet(collector, plan, hosts=hosts)
     cpu_before_s, at_s = cpu_s(collector.program.pid), time.monotonic()
     print(f"   connected within {at_s - began_s:.1f} s, {cpu_before_s - cpu_connecting_s:.1f} CPU-s of the collector", flush=True)
     with Watch(collector.program.pid) as watch:
         for generator in generators:
-            generator.begin()
-        findings = summed([generator.result() for generator in generators])
+            generator.say("begin")
+        findings = summed([generator.findings(Findings) for generator in generators])
         cpu, wall_s = cpu_s(collector.program.pid) - cpu_before_s, time.monotonic() - at_s
     report(findings, plan, hosts, collector, cpu=cpu, wall_s=wall_s, watch=watch)
 
@@ -86,38 +87,9 @@ def report(findings: Findings, plan: Plan, hosts: int, collector: LoadedCollecto
     print(f"   collector {cpu / wall_s:.2f} cores over {wall_s:.0f} s ({values / cpu / 1e6:.2f} M values per core-second)")
     print(f"   resident {watch.last_bytes / 2**20:,.0f} MiB at the end, {watch.highest_bytes / 2**20:,.0f} MiB at its highest")
     print(f"   generators {findings.cpu_s / wall_s:.2f} cores", flush=True)
-    stored = collector.api.number("SELECT count(*) FROM batch WHERE outcome = 'stored'")
-    different = collector.api.number("SELECT count(*) FROM (SELECT DISTINCT host, epoch, seq FROM batch WHERE outcome = 'stored')")
+    stored, different = collector.stored_batches()
     rows = collector.api.number("SELECT count(*) FROM cpu")
     print(f"   by SQL: {stored:,} batches stored, lost {findings.acked - different}, doubled {stored - different}; {rows:,} rows of cpu", flush=True)
-
-
-class Generator:
-    """A process with a share of the hosts."""
-
-    def __init__(self, collector: LoadedCollector, scenario: Scenario, hosts: int, number: int, plan: Plan) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        names = [f"host-{index:05}" for index in range(number, hosts, GENERATORS)]
-        target = (collector.address, collector.tls.authority, collector.token)
-        self._process = context.Process(target=run_share_in_process, args=(target, names, scenario.streams_per_connection, plan, theirs))
-        self._process.start()
-
-    def wait_ready(self) -> None:
-        self._expect("ready")
-
-    def begin(self) -> None:
-        self._pipe.send("begin")
-
-    def result(self) -> Findings:
-        findings = self._pipe.recv()
-        self._process.join()
-        assert isinstance(findings, Findings)
-        return findings
-
-    def _expect(self, word: str) -> None:
-        if self._pipe.recv() != word:
-            raise SystemExit("a generator did not get its hosts connected")
 
 
 if __name__ == "__main__":

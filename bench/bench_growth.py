@@ -22,8 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench_fleet import GENERATORS, Generator, Scenario
-from fleet import Plan, agent_id_of, summed
+from fleet import Findings, Plan, agent_id_of, connect_fleet, summed
 from load import LoadedCollector, agent_measurements, now_us, values_per_tick
 from past import write_past
 from processes import Watch, cpu_s, cpu_with_children_s
@@ -94,9 +93,9 @@ def introduce(collector: LoadedCollector, hosts: int) -> None:
     """The hosts connect once, so that the collector knows them."""
     collector.start()
     try:
-        for generator in connect(collector, hosts, flushes=0):
-            generator.begin()
-            generator.result()
+        for generator in connect_fleet(collector, plan(flushes=0), hosts=hosts):
+            generator.say("begin")
+            generator.findings(Findings)
     finally:
         collector.program.stop(timeout_s=60)
 
@@ -130,14 +129,14 @@ def figure(form: str, number: float) -> Figure:
 
 def load(collector: LoadedCollector, hosts: int) -> tuple[float, float, float]:
     """Cores while the hosts are connected and silent, cores while they send, CPU seconds per million values."""
-    generators = connect(collector, hosts, flushes=FLUSHES)
+    generators = connect_fleet(collector, plan(flushes=FLUSHES), hosts=hosts)
     idle = Usage(collector)
     time.sleep(IDLE_S)
     idle_cores = idle.cores()
     usage = Usage(collector)
     for generator in generators:
-        generator.begin()
-    findings = summed([generator.result() for generator in generators])
+        generator.say("begin")
+    findings = summed([generator.findings(Findings) for generator in generators])
     cores, cpu = usage.cores(), usage.cpu_s()
     if findings.acked != hosts * FLUSHES:
         raise SystemExit(f"{findings.acked} of {hosts * FLUSHES} batches are acked: the figure would be worth nothing")
@@ -159,14 +158,8 @@ class Usage:
         return self.cpu_s() / (time.monotonic() - self._began_s)
 
 
-def connect(collector: LoadedCollector, hosts: int, *, flushes: int) -> list[Generator]:
-    """All are welcome when this returns."""
-    scenario = Scenario(hosts=hosts, streams_per_connection=STREAMS_PER_CONNECTION, ticks=TICKS, flush_s=FLUSH_S)
-    plan = Plan(measurements=agent_measurements(), ticks=TICKS, flush_s=FLUSH_S, flushes=flushes)
-    generators = [Generator(collector, scenario, hosts, number, plan) for number in range(GENERATORS)]
-    for generator in generators:
-        generator.wait_ready()
-    return generators
+def plan(*, flushes: int) -> Plan:
+    return Plan(measurements=agent_measurements(), streams_per_connection=STREAMS_PER_CONNECTION, ticks=TICKS, flush_s=FLUSH_S, flushes=flushes)
 
 
 def agent_ids(hosts: int) -> list[str]:

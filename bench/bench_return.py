@@ -10,12 +10,10 @@ another once all backlog is stored: the difference between how long the two aler
 
 import argparse
 import asyncio
-import multiprocessing
 import random
 import sqlite3
 import tempfile
 import time
-import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
@@ -25,7 +23,7 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
-from fleet import as_it_is, encode_tables, open_channel, quantile
+from fleet import GENERATORS, Generator, agent_id_of, as_it_is, encode_tables, open_channel, quantile
 from load import (
     METHOD,
     LoadedCollector,
@@ -38,17 +36,16 @@ from load import (
     values_per_tick,
 )
 from processes import Watch, cpu_s
+from walks import SECOND_US
 from watchdesk_agent.uplink.trouble import backoff_s
 from watchdesk_collector.model import Table
 from watchdesk_proto.catalogue import Measurement
 from watchdesk_proto.settings import parse_duration
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
-GENERATORS = 2
 FLUSH_S = 10.0
 TICKS = 10
 VARIANTS = 4
-SECOND_US = 1_000_000
 MEASUREMENTS = agent_measurements()
 RULE = """
 [[rule]]
@@ -80,7 +77,7 @@ class Agent:
     def __init__(self, name: str, target: tuple[str, Path, str], backlog: Sequence[bytes], findings: Findings) -> None:
         self.name = name
         self.is_full = False
-        self.agent_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+        self.agent_id = agent_id_of(name)
         self.epoch = int.from_bytes(self.agent_id.encode()[:7]) + 1
         self._target = target
         self._backlog = deque(enumerate(backlog, start=1))
@@ -240,29 +237,6 @@ def run_in_process(target: tuple[str, Path, str], names: Sequence[str], away_s: 
     asyncio.run(run_share(target, names, away_s, pipe))
 
 
-class Share:
-    """A generator's process, as seen from outside."""
-
-    def __init__(self, target: tuple[str, Path, str], names: Sequence[str], away_s: float) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=run_in_process, args=(target, names, away_s, theirs))
-        self._process.start()
-
-    def say(self, word: str) -> None:
-        self._pipe.send(word)
-
-    def expect(self, word: str) -> None:
-        if self._pipe.recv() != word:
-            raise SystemExit(f"a generator did not say {word!r}")
-
-    def findings(self) -> Findings:
-        findings = self._pipe.recv()
-        self._process.join()
-        assert isinstance(findings, Findings)
-        return findings
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--agents", type=int, default=500)
@@ -283,25 +257,25 @@ def measure(collector: LoadedCollector, agents: int, away_s: float) -> None:
     print(f"{agents} agents away for {away_s:g} s: {agents * away_s * values_per_tick(MEASUREMENTS) / 1e6:,.0f} M values to send", flush=True)
     names = [f"host-{index:04}" for index in range(agents)]
     target = (collector.address, collector.tls.authority, collector.token)
-    shares = [Share(target, names[number::GENERATORS], away_s) for number in range(GENERATORS)]
-    for share in shares:
-        share.expect("known")
+    generators = [Generator(run_in_process, target, names[number::GENERATORS], away_s) for number in range(GENERATORS)]
+    for generator in generators:
+        generator.expect("known")
     collector.program.stop()
-    for share in shares:
-        share.say("return")
+    for generator in generators:
+        generator.say("return")
     time.sleep(6)  # all have found it away, and are somewhere in their back-off
     collector.start()
     began_s, cpu_before_s = time.monotonic(), cpu_s(collector.program.pid)
     with Watch(collector.program.pid) as watch:
-        for share in shares:
-            share.expect("quiet")
+        for generator in generators:
+            generator.expect("quiet")
         stored_s, cost_s = time.monotonic() - began_s, cpu_s(collector.program.pid) - cpu_before_s
-        for share in shares:
-            share.say("one more is full")
+        for generator in generators:
+            generator.say("one more is full")
         time.sleep(60)
-        for share in shares:
-            share.say("end")
-        findings = [share.findings() for share in shares]
+        for generator in generators:
+            generator.say("end")
+        findings = [generator.findings(Findings) for generator in generators]
     report(collector, findings, began_s=began_s, stored_s=stored_s, cost_s=cost_s, watch=watch)
 
 
@@ -320,8 +294,7 @@ def report(collector: LoadedCollector, findings: Sequence[Findings], *, began_s:
     for host, at_us in sorted(full_since_us.items(), key=lambda item: item[1])[:: max(1, len(full_since_us) - 1)]:
         print(f"   alert of {host}: told {alert_delay_s(collector, host, at_us):.1f} s after its first sample with full memory was spooled")
     acked = sum(each.acked for each in findings)
-    stored = collector.api.number("SELECT count(*) FROM batch WHERE outcome = 'stored'")
-    different = collector.api.number("SELECT count(*) FROM (SELECT DISTINCT host, epoch, seq FROM batch WHERE outcome = 'stored')")
+    stored, different = collector.stored_batches()
     print(f"   acked {acked:,}, stored {stored:,}: lost {max(0, acked - different)}, doubled {stored - different}", flush=True)
 
 

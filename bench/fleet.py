@@ -5,6 +5,7 @@ beside what it measures. Nothing here is part of the product.
 """
 
 import asyncio
+import multiprocessing
 import random
 import time
 import uuid
@@ -13,25 +14,31 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
 import grpc.aio
-from load import METHOD, batch_request, declaration_request, hello_request, now_us, pack, seqs_of
-from walks import host_tables
+from load import METHOD, LoadedCollector, batch_request, declaration_request, hello_request, now_us, pack, seqs_of
+from walks import SECOND_US, host_tables
 from watchdesk_collector.model import Table
 from watchdesk_proto.catalogue import Measurement
 from watchdesk_proto.v1 import ingest_pb2 as pb
 
+GENERATORS = 2
 VARIANTS = 16
 CONNECT_AT_ONCE = 64
-SECOND_US = 1_000_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What every host of a fleet does: a batch of `ticks` samples, one second apart, every `flush_s` seconds, for `flushes` times."""
+    """What every host of a fleet does: a batch of `ticks` samples, one second apart, every `flush_s` seconds, for `flushes` times.
+
+    Hosts share connections, `streams_per_connection` of them each.
+    """
 
     measurements: tuple[Measurement, ...]
+    streams_per_connection: int
     ticks: int
     flush_s: float
     flushes: int
@@ -130,17 +137,15 @@ def agent_id_of(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
 
-async def run_share(
-    *, address: str, ca_file: Path, token: str, names: Sequence[str], streams_per_connection: int, plan: Plan, ready: Callable[[], Awaitable[None]]
-) -> Findings:
+async def run_share(*, address: str, ca_file: Path, token: str, names: Sequence[str], plan: Plan, ready: Callable[[], Awaitable[None]]) -> Findings:
     """Connect these hosts, say `ready` (which waits until all shares are), and send the plan's batches at each host's phase."""
     findings = Findings()
-    channels = [open_channel(address, ca_file, number) for number in range(-(-len(names) // streams_per_connection))]
+    channels = [open_channel(address, ca_file, number) for number in range(-(-len(names) // plan.streams_per_connection))]
     gate = asyncio.Semaphore(CONNECT_AT_ONCE)
 
     async def connect(index: int, name: str) -> Host:
         async with gate:
-            host = Host(name, channels[index // streams_per_connection], token, findings)
+            host = Host(name, channels[index // plan.streams_per_connection], token, findings)
             await host.greet(plan.measurements)
             return host
 
@@ -214,19 +219,50 @@ def _fields(findings: Findings) -> Mapping[str, object]:
     return {name: getattr(findings, name) for name in Findings.__slots__}
 
 
-def run_share_in_process(target: tuple[str, Path, str], names: Sequence[str], streams_per_connection: int, plan: Plan, pipe: Connection) -> None:
+class Generator:
+    """A generator's process, as seen from outside: words come and go on a pipe, and in the end it tells what it saw."""
+
+    def __init__(self, run: Callable[..., None], *arguments: object) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=run, args=(*arguments, theirs))
+        self._process.start()
+
+    def say(self, word: str) -> None:
+        self._pipe.send(word)
+
+    def expect(self, word: str) -> None:
+        if self._pipe.recv() != word:
+            raise SystemExit(f"a generator did not say {word!r}")
+
+    def findings(self, kind: type[T]) -> T:
+        """When it has ended."""
+        findings = self._pipe.recv()
+        self._process.join()
+        assert isinstance(findings, kind)
+        return findings
+
+
+def connect_fleet(collector: LoadedCollector, plan: Plan, *, hosts: int) -> list[Generator]:
+    """The generators of a fleet, all of whose hosts are welcome when this returns; they send once each generator was told anything."""
+    target = (collector.address, collector.tls.authority, collector.token)
+    names = [f"host-{index:05}" for index in range(hosts)]
+    generators = [Generator(run_share_in_process, target, names[number::GENERATORS], plan) for number in range(GENERATORS)]
+    for generator in generators:
+        generator.expect("ready")
+    return generators
+
+
+def run_share_in_process(target: tuple[str, Path, str], names: Sequence[str], plan: Plan, pipe: Connection) -> None:
     """What a generator process runs: says "ready", waits for a word, answers with its `Findings`."""
-    asyncio.run(_converse(target, names, streams_per_connection, plan, pipe))
+    asyncio.run(_converse(target, names, plan, pipe))
 
 
-async def _converse(target: tuple[str, Path, str], names: Sequence[str], streams_per_connection: int, plan: Plan, pipe: Connection) -> None:
+async def _converse(target: tuple[str, Path, str], names: Sequence[str], plan: Plan, pipe: Connection) -> None:
     address, ca_file, token = target
 
     async def wait_for_word() -> None:
         pipe.send("ready")
         await asyncio.to_thread(pipe.recv)
 
-    findings = await run_share(
-        address=address, ca_file=ca_file, token=token, names=names, streams_per_connection=streams_per_connection, plan=plan, ready=wait_for_word
-    )
-    pipe.send(findings)
+    pipe.send(await run_share(address=address, ca_file=ca_file, token=token, names=names, plan=plan, ready=wait_for_word))

@@ -58,6 +58,11 @@ class LoadedCollector:
         self.program.start()
         Waiter(programs=(self.program,)).until("The collector", self.api.is_healthy, timeout_s=60)
 
+    def stored_batches(self) -> tuple[int, int]:
+        """How many it has stored, and how many different ones these are; by SQL."""
+        [[stored, different]] = self.api.sql("SELECT count(*), count(DISTINCT (host, epoch, seq)) FROM batch WHERE outcome = 'stored'")
+        return stored, different
+
 
 class LoadAgent:
     """One agent's stream. `send` blocks while the window is full.
