@@ -6,12 +6,12 @@
 import argparse
 import cProfile
 import pstats
-import resource
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from walks import SECOND_US
 from watchdesk_collector.clock import SystemClock, to_us
 from watchdesk_collector.history import History, HistoryConfig
 from watchdesk_collector.metrics import Metrics
@@ -29,7 +29,7 @@ def measurements(tables: int, fields: int, labels: int) -> list[Measurement]:
 
 def table_of(measurement: Measurement, at_us: int, rows: int, random: np.random.Generator) -> Table:
     words = np.empty((1 + len(measurement.columns), rows), np.int64)
-    words[0] = at_us + np.arange(rows) * 1_000_000
+    words[0] = at_us + np.arange(rows) * SECOND_US
     words[1:] = random.random((len(measurement.columns), rows)).view(np.int64)
     for index in range(1, 1 + len(measurement.labels)):
         words[index] = np.arange(rows) % 4
@@ -54,37 +54,32 @@ def group(catalogue: list[Measurement], *, batches: int, rows: int, seq: int, ra
     ]
 
 
-def cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def measure(history: History, catalogue: list[Measurement], arguments: argparse.Namespace, rows: int) -> None:
     random = np.random.default_rng(1)
     profile = cProfile.Profile()
     commit_s = commit_cpu_s = 0.0
     slowest_s = 0.0
-    started_cpu_s = cpu_s()
+    started_cpu_s = time.process_time()
     made_cpu_s = 0.0
     for seq in range(1, arguments.groups + 1):
-        before_s = cpu_s()
+        before_s = time.process_time()
         arrivals = group(catalogue, batches=arguments.batches, rows=rows, seq=seq + 1000 * rows, random=random)
-        made_cpu_s += cpu_s() - before_s
-        began_s, began_cpu_s = time.perf_counter(), cpu_s()
+        made_cpu_s += time.process_time() - before_s
+        began_s, began_cpu_s = time.perf_counter(), time.process_time()
         if arguments.profile:
             profile.runcall(history.commit, arrivals, [])
         else:
             history.commit(arrivals, [])
         elapsed_s = time.perf_counter() - began_s
         commit_s += elapsed_s
-        commit_cpu_s += cpu_s() - began_cpu_s
+        commit_cpu_s += time.process_time() - began_cpu_s
         slowest_s = max(slowest_s, elapsed_s)
-    before_upkeep_s = cpu_s()
+    before_upkeep_s = time.process_time()
     history.checkpoint()
     history.seal()
-    upkeep_cpu_s = cpu_s() - before_upkeep_s
+    upkeep_cpu_s = time.process_time() - before_upkeep_s
     values = arguments.groups * arguments.batches * arguments.tables * arguments.fields * rows
-    all_cpu_s = cpu_s() - started_cpu_s - made_cpu_s
+    all_cpu_s = time.process_time() - started_cpu_s - made_cpu_s
     print(
         f"{rows:3d} rows per table: {commit_s / arguments.groups * 1e3:7.1f} ms per commit (slowest {slowest_s * 1e3:.0f}), "
         f"{values / commit_cpu_s / 1e6:6.2f} M values per core-second in commits, {values / all_cpu_s / 1e6:6.2f} M with checkpoint and sealing "

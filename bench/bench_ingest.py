@@ -20,6 +20,7 @@ from pathlib import Path
 
 from load import LoadAgent, LoadedCollector, agent_measurements, encode, now_us, values_per_tick, wide_measurement
 from processes import cpu_s
+from walks import SECOND_US
 from watchdesk_proto.catalogue import Measurement
 
 AGENTS = 64
@@ -109,7 +110,7 @@ def generate(target: tuple[str, Path, str], shape: str, ticks: int, number: int,
     agents = [LoadAgent(address=address, ca_file=ca_file, token=token, host=f"load-{index}") for index in range(number, AGENTS, GENERATORS)]
     for agent in agents:
         agent.declare(SHAPES[shape])
-    first_us = now_us() // 1_000_000 * 1_000_000 - BATCHES[ticks] * ticks * 1_000_000
+    first_us = now_us() // SECOND_US * SECOND_US - BATCHES[ticks] * ticks * SECOND_US
     requests = [list(encode(SHAPES[shape], epoch=agent.epoch, batches=BATCHES[ticks], ticks=ticks, first_us=first_us)) for agent in agents]
     ready.wait()
     for seq in range(1, BATCHES[ticks] + 1):

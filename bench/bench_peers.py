@@ -29,6 +29,7 @@ from load import LoadedCollector, now_us
 from peer_load import MEASUREMENTS, VALUES_PER_TICK, Load, encode_ours, encode_theirs, send_ours, send_theirs
 from peers import PEERS, Peer, require_installed, running
 from processes import cpu_s
+from walks import SECOND_US
 
 HOSTS = 64
 GENERATORS = 2
@@ -78,7 +79,7 @@ def measure_all(ticks: int, runs: int, folder: Path) -> dict[str, tuple[Load, li
 def make_contenders(ticks: int, folder: Path) -> dict[str, tuple[Load, Measure]]:
     """Name → its load, encoded, and how it is measured. A tick is gathered from many hosts for the peers as well, for they are said to like that."""
     seconds = BATCHES[ticks] * ticks
-    first_us = (now_us() // 1_000_000 - seconds) * 1_000_000
+    first_us = (now_us() // SECOND_US - seconds) * SECOND_US
     load = Load(ticks=ticks, batches=BATCHES[ticks], hosts=HOSTS, hosts_per_request=1, first_us=first_us, folder=folder)
     contenders: dict[str, tuple[Load, Measure]] = {"watchdesk": (load, measure_watchdesk)}
     contenders |= {peer.name: (load, peer_measure(peer)) for peer in PEERS}

@@ -3,13 +3,13 @@
 Every ten seconds a batch of each host arrives, hosts in any order; checkpoints and generations come as often as the collector's defaults say.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from processes import own_cpu_s
 from walks import SECOND_US, between, values_in
 from watchdesk_collector.clock import from_us
 from watchdesk_collector.history import History, HistoryConfig
@@ -64,15 +64,15 @@ def measure(measurements: tuple[Measurement, ...], hosts: Sequence[Sequence[Tabl
         wal = max(wal, feeder.fill(generation_us, folder) / taken)
         hot = max(hot, history.query(DATABASE, tables=()).column(0)[0].as_py() / taken)
         hot_file = max(hot_file, (folder / "hot.duckdb").stat().st_size / taken)
-        began_s = own_cpu_s()
+        began_s = time.process_time()
         history.seal()
-        seal_cpu_s += own_cpu_s() - began_s
+        seal_cpu_s += time.process_time() - began_s
     values = sum(values_in(measurements, of_host, first_us, first_us + seconds * SECOND_US) for of_host in hosts)
     sealed = _sealed_bytes(history)
     clock.elapsed_s += 2 * HOUR_S
-    began_s = own_cpu_s()
+    began_s = time.process_time()
     history.compact()
-    merge_cpu_s = own_cpu_s() - began_s
+    merge_cpu_s = time.process_time() - began_s
     merged = _sealed_bytes(history)
     history.close()
     return Sizes(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from walks import walk
+from walks import SECOND_US, walk
 from watchdesk_collector.clock import SystemClock
 from watchdesk_collector.history import History, HistoryConfig
 from watchdesk_collector.metrics import Metrics
@@ -27,14 +27,14 @@ def write_past(state: Path, agent_ids: Sequence[str], *, now_us: int, days: Iter
     history = History(path=state / "history", config=HistoryConfig(), catalogue=builtin(), hosts=list, clock=SystemClock(), metrics=Metrics())
     history.open()
     for day in days:
-        _write_day(history, agent_ids, until_us=now_us - day * DAY_S * 1_000_000, number=day + 1)
+        _write_day(history, agent_ids, until_us=now_us - day * DAY_S * SECOND_US, number=day + 1)
         history.seal()
     history.compact()
     history.close()
 
 
 def _write_day(history: History, agent_ids: Sequence[str], *, until_us: int, number: int) -> None:
-    ts = until_us - np.arange(DAY_S, 0, -STEP_S, dtype=np.int64) * 1_000_000
+    ts = until_us - np.arange(DAY_S, 0, -STEP_S, dtype=np.int64) * SECOND_US
     variants = [
         [walk(each, ts, np.random.default_rng((number, variant, index))) for index, each in enumerate(MEASUREMENTS)] for variant in range(VARIANTS)
     ]

@@ -1,7 +1,6 @@
 """What a process costs, from /proc: for benchmarks."""
 
 import os
-import resource
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +27,6 @@ def cpu_s(pid: int) -> float:
     """User and system time of a process and all its threads. Source: /proc/PID/stat; in steps of 10 ms."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def own_cpu_s() -> float:
-    """As `cpu_s`, of this process and to the microsecond."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 def cpu_with_children_s(pid: int) -> float:
