@@ -36,7 +36,7 @@ def main() -> None:
 
 def measure(folder: Path, *, run_for_s: float, settle_s: float) -> None:
     collector = LoadedCollector(folder)
-    agent, (exporter, port) = make_agent(folder, collector), make_exporter(folder)
+    agent, (exporter, port) = make_agent(folder, collector, address=collector.address), make_exporter(folder)
     collector.start()
     agent.start()
     exporter.start()
@@ -70,11 +70,12 @@ def show(name: str, memories: Sequence[Memory], cpu_s_per_minute: float) -> None
     print(f"{name:32} {rss / 2**20:6.1f} MiB {dirty / 2**20:10.1f} MiB {cpu_s_per_minute:13.2f} s")
 
 
-def make_agent(folder: Path, collector: LoadedCollector) -> Program:
+def make_agent(folder: Path, collector: LoadedCollector, *, address: str) -> Program:
+    """With its default settings; `address` is where it reaches the collector."""
     config = folder / "agent.toml"
     config.write_text(
         f'state_dir = "{folder}/agent"\n'
-        f'[collector]\naddress = "{collector.address}"\nca_file = "{collector.tls.authority}"\ntoken_file = "{collector.state}/agent.token"\n'
+        f'[collector]\naddress = "{address}"\nca_file = "{collector.tls.authority}"\ntoken_file = "{collector.state}/agent.token"\n'
     )
     command: list[str | Path] = [command_path("watchdesk-agent"), "run", "--config", config]
     return Program(name="watchdesk-agent", command=command, log=folder / "agent.log")

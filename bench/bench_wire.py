@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench_agent import make_agent
 from load import LoadAgent, LoadedCollector, agent_measurements, encode, now_us
 from tcp_meter import TcpMeter
 from walks import SECOND_US, host_tables, values_in
-from watchdesk_collector.cli.demo.programs import Program, command_path
 from watchdesk_collector.cli.demo.waiting import Waiter
 from watchdesk_proto.catalogue import Measurement, builtin
 from watchdesk_proto.settings import parse_duration
@@ -73,7 +73,7 @@ def show(name: str, sums: Sums) -> None:
 
 
 def measure_agent(folder: Path, collector: LoadedCollector, meter: TcpMeter, *, run_for_s: float) -> None:
-    agent = _agent(folder, collector, meter)
+    agent = make_agent(folder, collector, address=meter.address)
     agent.start()
     try:
         waiter = Waiter(programs=(collector.program, agent))
@@ -108,16 +108,6 @@ def _next_batch(collector: LoadedCollector, waiter: Waiter) -> None:
 def _count(measurement: Measurement) -> str:
     counts = " + ".join(f'count("{column.name}")' for column in measurement.fields)
     return f"(SELECT {counts} FROM {measurement.name})"
-
-
-def _agent(folder: Path, collector: LoadedCollector, meter: TcpMeter) -> Program:
-    config = folder / "agent.toml"
-    config.write_text(
-        f'state_dir = "{folder}/agent"\n'
-        f'[collector]\naddress = "{meter.address}"\nca_file = "{collector.tls.authority}"\ntoken_file = "{collector.state}/agent.token"\n'
-    )
-    command: list[str | Path] = [command_path("watchdesk-agent"), "run", "--config", config]
-    return Program(name="watchdesk-agent", command=command, log=folder / "agent.log")
 
 
 @contextmanager
