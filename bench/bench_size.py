@@ -41,16 +41,13 @@ REQUEST_S = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSet:
-    """Some hosts' tables over some time."""
+    """Some hosts' tables over some time, with `values` numbers in them that are not null."""
 
     measurements: tuple[Measurement, ...]
     hosts: list[list[Table]]
     first_us: int
     seconds: int
-
-    @property
-    def values(self) -> int:
-        return sum(values_in(self.measurements, tables, self.first_us, self.first_us + self.seconds * SECOND_US) for tables in self.hosts)
+    values: int
 
 
 def main() -> None:
@@ -73,12 +70,13 @@ def data_set(name: str, *, hosts: int, seconds: int) -> DataSet:
     first_us = (int(time.time()) - seconds) // 60 * 60 * SECOND_US
     if name == "walks":
         measurements = agent_measurements()
-        tables = [host_tables(measurements, host=host, first_us=first_us, ticks=seconds) for host in range(hosts)]
+        of_hosts = [host_tables(measurements, host=host, first_us=first_us, ticks=seconds) for host in range(hosts)]
     else:
         recorded = recording.cached(RECORDING)
         measurements = recorded.measurements
-        tables = recording.hosts_of(recorded, hosts=hosts, seconds=seconds, first_us=first_us)
-    return DataSet(measurements=measurements, hosts=tables, first_us=first_us, seconds=seconds)
+        of_hosts = recording.hosts_of(recorded, hosts=hosts, seconds=seconds, first_us=first_us)
+    values = sum(values_in(measurements, tables, first_us, first_us + seconds * SECOND_US) for tables in of_hosts)
+    return DataSet(measurements=measurements, hosts=of_hosts, first_us=first_us, seconds=seconds, values=values)
 
 
 def report(name: str, data: DataSet, *, is_hour: bool) -> None:

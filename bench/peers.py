@@ -20,7 +20,6 @@ from load import free_port
 from watchdesk_collector.cli.demo.programs import Program
 from watchdesk_collector.cli.demo.waiting import Waiter
 
-DEBIAN_PACKAGES = {"prometheus": "prometheus", "victoria-metrics": "victoria-metrics"}
 COUNT = "sum(count_over_time({name}[{span_s}s]))"
 TIMEOUT_S = 120
 PARTS = re.compile(r'^vm_parts\{type="storage/\w+"\} (\d+)$', re.MULTILINE)
@@ -28,11 +27,11 @@ MERGING = re.compile(r'^vm_active_merges\{type="storage/\w+"\} (\d+)$', re.MULTI
 
 
 class Peer:
-    """A server that takes remote write. `data` is its folder."""
+    """A server that takes remote write. `name` is its command's and its package's; `data` is its folder."""
 
     name: str
-    write_path: str
     health_path: str
+    write_path = "/api/v1/write"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,7 +84,6 @@ class Prometheus(Peer):
     """Scrapes nothing."""
 
     name = "prometheus"
-    write_path = "/api/v1/write"
     health_path = "/-/ready"
 
     def command(self) -> list[str | Path]:
@@ -115,7 +113,6 @@ class VictoriaMetrics(Peer):
     """The single-node server."""
 
     name = "victoria-metrics"
-    write_path = "/api/v1/write"
     health_path = "/health"
 
     def command(self) -> list[str | Path]:
@@ -151,7 +148,7 @@ PEERS: tuple[type[Peer], ...] = (Prometheus, VictoriaMetrics)
 
 def require_installed() -> None:
     """**Errors**: SystemExit that says what to install."""
-    if missing := [package for command, package in DEBIAN_PACKAGES.items() if not shutil.which(command)]:
+    if missing := [peer.name for peer in PEERS if not shutil.which(peer.name)]:
         raise SystemExit(f"not installed: {', '.join(missing)}; apt-get install {' '.join(missing)}")
 
 
