@@ -14,7 +14,7 @@ LOCKS := dev agent-test agent collector
 UV := .venv-lock/bin/uv
 export PYTHON
 
-.PHONY: help setup demo test test-agent check e2e services damage power-loss bench proto docs lock clean
+.PHONY: help setup demo test test-agent check e2e chaos services damage power-loss bench proto docs lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
